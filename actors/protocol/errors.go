@@ -1,0 +1,89 @@
+package protocol
+
+import "github.com/twmb/franz-go/pkg/kerr"
+
+// Code is a Kafka error code, the answer to a request that was understood but not done. Zero is success.
+type Code int16
+
+// The codes the broker uses by name. Source: Kafka's Errors.java; names and texts come from franz-go's kerr.
+const (
+	UnknownServerError         Code = -1
+	None                       Code = 0
+	OffsetOutOfRange           Code = 1
+	CorruptMessage             Code = 2
+	UnknownTopicOrPartition    Code = 3
+	InvalidFetchSize           Code = 4
+	LeaderNotAvailable         Code = 5
+	NotLeaderOrFollower        Code = 6
+	RequestTimedOut            Code = 7
+	BrokerNotAvailable         Code = 8
+	MessageTooLarge            Code = 10
+	NetworkException           Code = 13
+	InvalidTopic               Code = 17
+	NotEnoughReplicas          Code = 19
+	NotEnoughReplicasAfter     Code = 20
+	InvalidRequiredAcks        Code = 21
+	InvalidTimestamp           Code = 32
+	UnsupportedVersion         Code = 35
+	TopicAlreadyExists         Code = 36
+	InvalidPartitions          Code = 37
+	InvalidReplicationFactor   Code = 38
+	InvalidReplicaAssignment   Code = 39
+	InvalidConfig              Code = 40
+	NotController              Code = 41
+	InvalidRequest             Code = 42
+	UnsupportedForMessage      Code = 43
+	PolicyViolation            Code = 44
+	OutOfOrderSequence         Code = 45
+	DuplicateSequence          Code = 46
+	InvalidProducerEpoch       Code = 47
+	InvalidTxnState            Code = 48
+	InvalidProducerIDMapping   Code = 49
+	InvalidTransactionTimeout  Code = 50
+	ConcurrentTransactions     Code = 51
+	TxnCoordinatorFenced       Code = 52
+	KafkaStorageError          Code = 56
+	UnknownProducerID          Code = 59
+	FetchSessionIDNotFound     Code = 70
+	InvalidFetchSessionEpoch   Code = 71
+	TopicDeletionDisabled      Code = 73
+	FencedLeaderEpoch          Code = 74
+	UnknownLeaderEpoch         Code = 75
+	UnsupportedCompressionType Code = 76
+	OffsetNotAvailable         Code = 78
+	InvalidRecord              Code = 87
+	ThrottlingQuotaExceeded    Code = 89
+	ProducerFenced             Code = 90
+	UnknownTopicID             Code = 100
+	InconsistentTopicID        Code = 103
+	FetchSessionTopicIDError   Code = 106
+)
+
+// Name is Kafka's name of the code, such as NOT_LEADER_OR_FOLLOWER.
+func (c Code) Name() string {
+	if c == None {
+		return "NONE"
+	}
+	return kerr.TypedErrorForCode(int16(c)).Message
+}
+
+// Retriable reports whether Kafka's clients retry after this code.
+func (c Code) Retriable() bool { return c != None && kerr.TypedErrorForCode(int16(c)).Retriable }
+
+// Error makes a Code usable as an error; None must not be used as one.
+func (c Code) Error() string {
+	if c == None {
+		return "NONE"
+	}
+	e := kerr.TypedErrorForCode(int16(c))
+	return e.Message + ": " + e.Description
+}
+
+// Fault is a Code with the reason for this one case, said for people: what, why, what next.
+type Fault struct {
+	Code   Code
+	Reason string
+}
+
+// Failed reports whether the fault is one.
+func (f Fault) Failed() bool { return f.Code != None }
