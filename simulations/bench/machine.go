@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The machine's own limits: what two processes reach that do nothing but move the bytes. The receiving or serving side runs as a
+// process of its own (bench sink, bench source), as a broker does.
+
+const (
+	limitAddr    = "127.0.0.1:21292"
+	segmentBytes = 64 << 20 // of the rolling files of the sink, as the brokers are configured
+	keepSegments = 2
+	stretch      = 8 << 20   // bytes of one answer of the source
+	sendBuffer   = 100 << 10 // of the source's sockets, as Kafka's: a larger one is slower, its bytes leave the processor's cache
+)
+
+// startHelper re-executes this program as the sink or the source.
+func startHelper(role, dir string) (*broker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return startBroker(subject{name: role, addr: limitAddr, command: func(dir string, _ map[string]string) (*exec.Cmd, error) {
+		return exec.Command(self, role, dir), nil
+	}}, dir, nil)
+}
+
+// sink accepts connections and writes what arrives on each into rolling files, the oldest removed: the least a log can do.
+func sink(dir string) error {
+	ln, err := net.Listen("tcp", limitAddr)
+	if err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			if err := drainToFiles(c, filepath.Join(dir, strconv.Itoa(n))); err != nil && err != io.EOF {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}()
+	}
+}
+
+func drainToFiles(c net.Conn, prefix string) error {
+	defer c.Close()
+	buf := make([]byte, 256<<10)
+	for n := 0; ; n++ {
+		f, err := os.Create(fmt.Sprintf("%s-%d", prefix, n))
+		if err != nil {
+			return err
+		}
+		for size := 0; size < segmentBytes; {
+			k, err := c.Read(buf)
+			if err != nil {
+				f.Close()
+				return err
+			}
+			if _, err := f.Write(buf[:k]); err != nil {
+				return err
+			}
+			size += k
+		}
+		f.Close()
+		if n >= keepSegments {
+			os.Remove(fmt.Sprintf("%s-%d", prefix, n-keepSegments))
+		}
+	}
+}
+
+// source answers every byte it receives with a stretch of one file, by sendfile: the least a fetch can do.
+func source(dir string) error {
+	name := filepath.Join(dir, "served")
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	const size = 1 << 30
+	block := make([]byte, 1<<20)
+	for i := range block {
+		block[i] = byte(i * 31)
+	}
+	for at := 0; at < size; at += len(block) {
+		if _, err := f.Write(block); err != nil {
+			return err
+		}
+	}
+	ln, err := net.Listen("tcp", limitAddr)
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		c.(*net.TCPConn).SetWriteBuffer(sendBuffer)
+		go serveStretches(c.(*net.TCPConn), int(f.Fd()), size)
+	}
+}
+
+func serveStretches(c *net.TCPConn, fd int, size int64) {
+	defer c.Close()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	ask := make([]byte, 1)
+	for start := int64(0); ; start = (start + stretch) % size {
+		if _, err := c.Read(ask); err != nil {
+			return
+		}
+		offset, failed := start, error(nil)
+		err := raw.Write(func(sock uintptr) bool {
+			for offset < start+stretch && failed == nil {
+				_, failed = unix.Sendfile(int(sock), fd, &offset, int(start+stretch-offset))
+				if failed == unix.EAGAIN {
+					failed = nil
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil || failed != nil {
+			return
+		}
+	}
+}
+
+// limitProduce measures socket→file over conns connections.
+func limitProduce(work string, conns int, warm, span time.Duration) (produceResult, error) {
+	dir := filepath.Join(work, "sink")
+	defer os.RemoveAll(dir)
+	b, err := startHelper("sink", dir)
+	if err != nil {
+		return produceResult{}, err
+	}
+	defer b.kill()
+	moved := make(chan int64, conns)
+	start := time.Now()
+	for range conns {
+		c, err := net.Dial("tcp", b.Addr)
+		if err != nil {
+			return produceResult{}, err
+		}
+		defer c.Close()
+		go func() {
+			block := make([]byte, 256<<10)
+			n := int64(0)
+			for time.Since(start) < warm+span {
+				if _, err := c.Write(block); err != nil {
+					break
+				}
+				if time.Since(start) >= warm {
+					n += int64(len(block))
+				}
+			}
+			moved <- n
+		}()
+	}
+	time.Sleep(time.Until(start.Add(warm)))
+	cpu0 := b.cpu()
+	var bytes int64
+	for range conns {
+		bytes += <-moved
+	}
+	return produceResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.cpu() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
+}
+
+// limitFetch measures file→socket over conns connections.
+func limitFetch(work string, conns int, warm, span time.Duration) (fetchResult, error) {
+	dir := filepath.Join(work, "source")
+	defer os.RemoveAll(dir)
+	b, err := startHelper("source", dir)
+	if err != nil {
+		return fetchResult{}, err
+	}
+	defer b.kill()
+	moved := make(chan int64, conns)
+	start := time.Now()
+	for range conns {
+		c, err := net.Dial("tcp", b.Addr)
+		if err != nil {
+			return fetchResult{}, err
+		}
+		defer c.Close()
+		go func() {
+			r := bufio.NewReaderSize(c, 256<<10)
+			n := int64(0)
+			c.Write(make([]byte, 2)) // two answers in flight, as fetchLoad keeps
+			for time.Since(start) < warm+span {
+				k, err := r.Discard(stretch)
+				if err != nil {
+					break
+				}
+				c.Write(make([]byte, 1))
+				if time.Since(start) >= warm {
+					n += int64(k)
+				}
+			}
+			moved <- n
+		}()
+	}
+	time.Sleep(time.Until(start.Add(warm)))
+	cpu0 := b.cpu()
+	var bytes int64
+	for range conns {
+		bytes += <-moved
+	}
+	return fetchResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.cpu() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
+}
+
+// syncLatency is the p50 and p99 in milliseconds of a 4 KiB append followed by fdatasync.
+func syncLatency(work string, n int) (p50, p99 float64, err error) {
+	f, err := os.CreateTemp(work, "sync")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	var took []float64
+	block := make([]byte, 4096)
+	for range n {
+		start := time.Now()
+		if _, err := f.Write(block); err != nil {
+			return 0, 0, err
+		}
+		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			return 0, 0, err
+		}
+		took = append(took, float64(time.Since(start).Microseconds())/1000)
+	}
+	return quantile(took, 0.5), quantile(took, 0.99), nil
+}
