@@ -1,0 +1,110 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
+
+// Class is the name of an anomaly.
+type Class string
+
+// The anomalies. Numbers in comments are those of Jepsen's list as restated in the checkers' comments.
+const (
+	InconsistentOffsets Class = "inconsistent-offsets"
+	Duplicate           Class = "duplicate"
+	LostWrite           Class = "lost-write"
+	Unseen              Class = "unseen"
+	FailedRead          Class = "failed-read"
+	PollSkip            Class = "poll-skip"
+	NonmonotonicPoll    Class = "nonmonotonic-poll"
+	IntPollSkip         Class = "int-poll-skip"
+	IntNonmonotonicPoll Class = "int-nonmonotonic-poll"
+	NonmonotonicSend    Class = "nonmonotonic-send"
+	IntNonmonotonicSend Class = "int-nonmonotonic-send"
+	RealtimeOrder       Class = "realtime-order"
+	AckOffsets          Class = "ack-offsets"
+	Damaged             Class = "damaged-record"
+	UnstableRead        Class = "unstable-read"
+	OffsetsListing      Class = "list-offsets"
+	ForeignRecord       Class = "foreign-record"
+	LogStartMoved       Class = "log-start"
+	Bounds              Class = "bounds"
+	WatermarkBack       Class = "watermark-back"
+	Phantom             Class = "phantom"
+)
+
+// Anomaly is one violation, with the evidence.
+type Anomaly struct {
+	Class Class
+	Key   protocol.TopicPartition
+	Text  string
+}
+
+func (a Anomaly) String() string { return fmt.Sprintf("%s %v: %s", a.Class, a.Key, a.Text) }
+
+func (p *Partition) anomaly(c Class, format string, args ...any) Anomaly {
+	return Anomaly{Class: c, Key: p.Key, Text: fmt.Sprintf(format, args...)}
+}
+
+// checkers run on every partition, in this order.
+var checkers = []func(*Index, *Partition) []Anomaly{
+	inconsistentOffsets,
+	damagedRecords,
+	phantoms,
+	duplicates,
+	lostWrites,
+	unseen,
+	failedReads,
+	pollOrder,
+	intPollOrder,
+	sendOrder,
+	realtimeOrder,
+	ackOffsets,
+	unstableReads,
+	listOffsets,
+	foreignRecords,
+	logStart,
+	bounds,
+	watermark,
+}
+
+// History runs every checker and returns what they found, at most anomaliesMax of each class and partition.
+func (h *History) Check() []Anomaly { return NewIndex(h).Check() }
+
+// anomaliesMax bounds the report: one broken invariant shows up in thousands of records.
+const anomaliesMax = 3
+
+// Check runs every checker.
+func (x *Index) Check() (out []Anomaly) {
+	for _, p := range x.Partitions {
+		for _, c := range checkers {
+			found := c(x, p)
+			out = append(out, found[:min(len(found), anomaliesMax)]...)
+		}
+	}
+	return out
+}
+
+func (o *Op) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#%d p%d %v %v", o.Index, o.Process, o.Func, o.Outcome)
+	switch o.Func {
+	case Send:
+		fmt.Fprintf(&b, " %d..%d@%d acks=%d", o.Values[0], o.Values[len(o.Values)-1], o.Offset, o.Acks)
+	case Poll:
+		fmt.Fprintf(&b, " from %d, %d records, hw %d", o.Position, len(o.Reads), o.HighWatermark)
+	case ListOffsets:
+		fmt.Fprintf(&b, " at %d = %d", o.At, o.Offset)
+	case DeleteRecords:
+		fmt.Fprintf(&b, " before %d = %d", o.Before, o.Offset)
+	}
+	if o.Era > 0 {
+		fmt.Fprintf(&b, " era %d", o.Era)
+	}
+	if o.Err != "" {
+		fmt.Fprintf(&b, " (%s)", o.Err)
+	}
+	return b.String()
+}

@@ -1,0 +1,159 @@
+package check
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
+
+// Every anomaly has a minimal history that must be flagged and a near miss that must not: a checker nobody has seen fail proves nothing.
+// want is the classes reported, in order of first appearance; "" is a clean history.
+var histories = []struct {
+	name       string
+	durability protocol.Durability
+	text       string
+	want       []Class
+}{
+	{name: "nothing happens", text: ""},
+	{name: "a plain run", text: "send 1 1-2 @0\nsend 1 3 @2\npoll 2 0: 0=1 1=2 2=3\nfinal 3: 0=1 1=2 2=3"},
+
+	{name: "two readers see different values", text: "send 1 1 info\nsend 1 2 info\npoll 2 0: 0=1\nassign 2\npoll 2 0: 0=2", want: []Class{InconsistentOffsets}},
+	{name: "a reader contradicts an acknowledgement", text: "send 1 1 @0\nsend 2 2 info\npoll 3 0: 0=2", want: []Class{InconsistentOffsets}},
+	{name: "a failed poll still shows what lies there", text: "send 1 1 @0\nsend 2 2 info\npoll 3 0: 0=2 info", want: []Class{InconsistentOffsets}},
+	{name: "the same value twice at one offset", text: "send 1 1 @0\npoll 2 0: 0=1\npoll 3 0: 0=1"},
+
+	{name: "a value at two offsets", text: "send 1 1 @0\npoll 2 0: 0=1 1=1", want: []Class{Duplicate}},
+	{name: "a retry acknowledged at another offset than read", text: "send 1 1 @1\npoll 2 0: 0=1 1=1", want: []Class{Duplicate}},
+	{name: "lost to power, sent again", durability: protocol.DurabilityOS,
+		text: "send 1 1 @0\nx: send 1 2 @1\npoll 2 0: 0=1 1=2\npower\nsend 3 9 @1\nsend 1 3 info\nend x\nfinal 3: 0=1 1=9 2=2",
+		want: []Class{InconsistentOffsets, Duplicate, AckOffsets}},
+
+	{name: "an acknowledged value between two that are read is missing", text: "send 1 1 @0\nsend 1 2 @1\nsend 1 3 @2\nfinal 2: 0=1 2=3",
+		want: []Class{LostWrite, Unseen, IntPollSkip}},
+	{name: "half of an unknown batch is there", text: "send 1 1-2 info\nsend 1 3 @1\nfinal 2: 0=1 1=3",
+		want: []Class{LostWrite, Unseen}},
+	{name: "an unknown batch is missing", text: "send 1 1-2 info\nsend 2 3 @0\nfinal 3: 0=3"},
+
+	{name: "an acknowledged tail is missing", text: "send 1 1 @0\nsend 1 2 @1\nfinal 2: 0=1", want: []Class{Unseen}},
+	{name: "an unacknowledged tail is missing", text: "send 1 1 @0\nsend 1 2 info\nfinal 2: 0=1"},
+	{name: "acks=0 is missing", text: "send 1 1 @0\nsend 1 2 acks=0\nfinal 2: 0=1"},
+	{name: "no final read, no verdict", text: "send 1 1 @0\nsend 1 2 @1\npoll 2 0: 0=1"},
+
+	{name: "a failed send is read", text: "send 1 1 fail\npoll 2 0: 0=1", want: []Class{FailedRead}},
+	{name: "an unknown send is read", text: "send 1 1 info\npoll 2 0: 0=1"},
+
+	{name: "a poll skips", text: "send 1 1-3 @0\npoll 2 0: 0=1\npoll 2 1: 2=3", want: []Class{PollSkip}},
+	{name: "a first poll skips", text: "send 1 1-3 @0\npoll 2 0: 1=2 2=3", want: []Class{PollSkip}},
+	{name: "a seek skips", text: "send 1 1-3 @0\npoll 2 0: 0=1\nassign 2\npoll 2 2: 2=3"},
+	{name: "nothing lay between", text: "send 1 1 @0\nsend 1 3 @2\npoll 2 0: 0=1\npoll 2 1: 2=3"},
+	{name: "a poll repeats", text: "send 1 1-2 @0\npoll 2 0: 0=1 1=2\npoll 2 1: 1=2", want: []Class{NonmonotonicPoll}},
+	{name: "a poll starts before its position", text: "send 1 1-2 @0\npoll 2 1: 0=1 1=2", want: []Class{NonmonotonicPoll}},
+	{name: "a seek repeats", text: "send 1 1-2 @0\npoll 2 0: 0=1 1=2\nassign 2\npoll 2 1: 1=2"},
+	{name: "one poll leaves a record out", text: "send 1 1-3 @0\npoll 2 0: 0=1 2=3", want: []Class{IntPollSkip}},
+	{name: "one poll goes back", text: "send 1 1-3 @0\npoll 2 0: 0=1 2=3 1=2", want: []Class{IntPollSkip, IntNonmonotonicPoll}},
+	{name: "one poll over an unused offset", text: "send 1 1 @0\nsend 1 3 @2\npoll 2 0: 0=1 2=3"},
+
+	{name: "a producer's batches swap", text: "x: send 1 1 @1\ny: send 1 2 @0\nend y\nend x", want: []Class{NonmonotonicSend}},
+	{name: "two producers' batches swap", text: "x: send 1 1 @1\ny: send 2 2 @0\nend y\nend x"},
+	{name: "a batch's records swap", text: "send 1 1-2 info\npoll 2 0: 0=2 1=1", want: []Class{IntNonmonotonicSend}},
+	{name: "another's record inside a batch", text: "send 1 1-2 info\nsend 2 3 info\npoll 2 0: 0=1 1=3 2=2", want: []Class{IntNonmonotonicSend}},
+
+	{name: "a later send lies before an acknowledged one", text: "send 1 1 @5\nsend 2 2 @3", want: []Class{RealtimeOrder}},
+	{name: "an overlapping send lies before", text: "x: send 2 2 @3\nsend 1 1 @5\nend x"},
+
+	{name: "two acknowledgements overlap", text: "x: send 1 1-3 @0\ny: send 2 4 @2\nend x\nend y", want: []Class{InconsistentOffsets, AckOffsets}},
+	{name: "two acknowledgements touch", text: "x: send 1 1-3 @0\ny: send 2 4 @3\nend x\nend y"},
+
+	{name: "bytes changed", text: "send 1 1 @0\npoll 2 0: 0=1 damage", want: []Class{Damaged}},
+	{name: "nobody sent it", text: "poll 2 0: 0=1", want: []Class{Phantom}},
+	{name: "read before sent", text: "poll 2 0: 0=1\nsend 1 1 @0", want: []Class{Phantom}},
+	{name: "read before acknowledged", text: "x: send 1 1 @0\npoll 2 0: 0=1\nend x"},
+
+	{name: "a read record is gone", text: "send 1 1 info\npoll 2 0: 0=1\nfinal 3:", want: []Class{Unseen, UnstableRead}},
+	{name: "a deleted record is gone", text: "send 1 1-2 @0\npoll 2 0: 0=1 1=2\ndelete 4 1=1\nfinal 3: 1=2 start=1"},
+	{name: "more than was deleted is gone", text: "send 1 1-2 @0\npoll 2 0: 0=1 1=2\ndelete 4 1=1\nfinal 3: start=2 hw=2",
+		want: []Class{Unseen, UnstableRead, LogStartMoved}},
+	{name: "perhaps deleted, so perhaps gone", text: "send 1 1-2 @0\ndelete 4 1=info\nfinal 3: 1=2 start=1"},
+	{name: "media was destroyed", text: "send 1 1 @0\ndestroy\nfinal 2:  hw=1"},
+
+	{name: "latest below an acknowledgement", text: "send 1 1 @0\nlist 2 latest=0", want: []Class{OffsetsListing}},
+	{name: "latest while sending", text: "x: send 1 1 @0\nlist 2 latest=0\nend x"},
+	{name: "latest goes back", text: "list 2 latest=3\nlist 3 latest=2", want: []Class{OffsetsListing}},
+	{name: "latest beyond the end", text: "send 1 1 @0\nlist 2 latest=2\nfinal 3: 0=1", want: []Class{OffsetsListing}},
+	{name: "by time, too late", text: "send 1 1-3 @0 times=10,20,30\nlist 2 15=2", want: []Class{OffsetsListing}},
+	{name: "by time, too early", text: "send 1 1-3 @0 times=10,20,30\nlist 2 15=0", want: []Class{OffsetsListing}},
+	{name: "by time, nothing though there is", text: "send 1 1-3 @0 times=10,20,30\nlist 2 15=-1", want: []Class{OffsetsListing}},
+	{name: "by time", text: "send 1 1-3 @0 times=10,20,30\nlist 2 15=1\nlist 2 31=-1\nlist 2 0=0"},
+
+	{name: "a record of the deleted incarnation", text: "send 1 1 @0\ndrop 9\nB create 9\nB poll 2 0: 0=1", want: []Class{ForeignRecord}},
+	{name: "a send by name meets the next incarnation", text: "x: send 1 1 @0 name\ndrop 9\nB create 9\nend x\nB poll 2 0: 0=1"},
+	{name: "a send by id does not", text: "x: send 1 1 @0\ndrop 9\nB create 9\nend x\nB poll 2 0: 0=1", want: []Class{ForeignRecord}},
+	{name: "a deleted topic loses everything", text: "send 1 1 @0\ndrop 9\nfinal 2:"},
+
+	{name: "log start moves by itself", text: "send 1 1-2 @0\npoll 2 1: 1=2 start=1", want: []Class{LogStartMoved}},
+	{name: "log start goes back", text: "send 1 1-2 @0\ndelete 4 1=1\nlist 2 earliest=0", want: []Class{LogStartMoved}},
+	{name: "log start read while deleting", text: "send 1 1-2 @0\nx: delete 4 1=1\nlist 2 earliest=0\nend x"},
+
+	{name: "bounds of one answer", text: "poll 2 0: hw=1 start=2", want: []Class{LogStartMoved, Bounds}},
+	{name: "last stable beyond the watermark", text: "poll 2 0: hw=1 lso=2", want: []Class{Bounds}},
+	{name: "a record beyond the watermark", text: "send 1 1 @0\npoll 2 0: 0=1 hw=1\npoll 2 1: hw=1"},
+	{name: "the watermark goes back", text: "poll 2 0: hw=3\npoll 3 0: hw=2", want: []Class{WatermarkBack}},
+	{name: "an acknowledged record above the watermark", text: "send 1 1 @0\npoll 2 0: hw=0", want: []Class{WatermarkBack}},
+	{name: "overlapping watermarks", text: "x: poll 2 0: hw=2\npoll 3 0: hw=3\nend x"},
+
+	{name: "disk: power loss excuses nothing", text: "send 1 1 @0\npower\nfinal 2:", want: []Class{Unseen, WatermarkBack}},
+	{name: "disk: offsets are not used again after power loss", text: "send 1 1 @0\npower\nsend 2 2 @0\nfinal 2: 0=2",
+		want: []Class{InconsistentOffsets, Unseen, AckOffsets}},
+	{name: "os: power loss takes the tail", durability: protocol.DurabilityOS, text: "send 1 1 @0\nsend 1 2 @1\npower\nfinal 2: 0=1"},
+	{name: "os: and its offsets are used again", durability: protocol.DurabilityOS,
+		text: "send 1 1 @0\nsend 1 2 @1\npoll 2 0: 0=1 1=2\npower\nsend 3 3 @1\nfinal 2: 0=1 1=3"},
+	{name: "os: kill excuses nothing", durability: protocol.DurabilityOS, text: "send 1 1 @0\nkill\nfinal 2:", want: []Class{Unseen}},
+	{name: "os: what was acknowledged after the power loss stays", durability: protocol.DurabilityOS,
+		text: "power\nsend 1 1 @0\nfinal 2:", want: []Class{Unseen}},
+	{name: "os: a hole is no tail", durability: protocol.DurabilityOS,
+		text: "send 1 1 @0\nsend 1 2 @1\nsend 1 3 @2\npower\nfinal 2: 0=1 2=3", want: []Class{LostWrite, IntPollSkip}},
+	{name: "os: what comes after a lost offset may not survive it", durability: protocol.DurabilityOS,
+		text: "send 1 1 @0\nsend 1 2 @1\npower\nsend 3 3 @0\nfinal 2: 0=3 1=2", want: []Class{InconsistentOffsets, RealtimeOrder}},
+}
+
+func TestHistories(t *testing.T) {
+	for _, c := range histories {
+		t.Run(c.name, func(t *testing.T) {
+			found := script(t, c.durability, c.text).Check()
+			if got := classes(found); !slices.Equal(got, c.want) {
+				t.Errorf("want %v, got %v\n%s\n%v", c.want, got, c.text, found)
+			}
+		})
+	}
+}
+
+// TestEveryClassIsReported guards the table above: a class nobody provokes is a checker nobody tests.
+func TestEveryClassIsReported(t *testing.T) {
+	for _, class := range []Class{
+		InconsistentOffsets, Duplicate, LostWrite, Unseen, FailedRead, PollSkip, NonmonotonicPoll, IntPollSkip, IntNonmonotonicPoll,
+		NonmonotonicSend, IntNonmonotonicSend, RealtimeOrder, AckOffsets, Damaged, UnstableRead, OffsetsListing, ForeignRecord,
+		LogStartMoved, Bounds, WatermarkBack, Phantom,
+	} {
+		hit := slices.ContainsFunc(histories, func(h struct {
+			name       string
+			durability protocol.Durability
+			text       string
+			want       []Class
+		}) bool {
+			return slices.Contains(h.want, class)
+		})
+		if !hit {
+			t.Errorf("no history provokes %s", class)
+		}
+	}
+}
+
+func classes(found []Anomaly) (out []Class) {
+	for _, a := range found {
+		if !slices.Contains(out, a.Class) {
+			out = append(out, a.Class)
+		}
+	}
+	return out
+}

@@ -1,0 +1,176 @@
+package check
+
+import (
+	"math"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
+
+// Instant is a point in the real-time order of a history: every invocation, completion and fault has its own.
+type Instant int64
+
+// Never is the completion of an operation that was never completed.
+const Never Instant = math.MaxInt64
+
+// Outcome is what the client knows of an operation's effect.
+type Outcome uint8
+
+const (
+	Open Outcome = iota // not completed: unknown
+	OK
+	Info // completed, effect unknown
+	Fail // definitely did not happen
+)
+
+func (o Outcome) String() string { return [...]string{"open", "ok", "info", "fail"}[o] }
+
+// Func is what an operation does.
+type Func uint8
+
+const (
+	Send Func = iota
+	Poll
+	Assign
+	ListOffsets
+	DeleteRecords
+	CreateTopic
+	DeleteTopic
+)
+
+func (f Func) String() string {
+	return [...]string{"send", "poll", "assign", "list-offsets", "delete-records", "create-topic", "delete-topic"}[f]
+}
+
+// Special timestamps of ListOffsets.
+const (
+	AtLatest       int64 = -1
+	AtEarliest     int64 = -2
+	AtMaxTimestamp int64 = -3
+)
+
+// Op is one operation of one client. Offsets are -1 where unknown.
+type Op struct {
+	Index    int // position in History.Ops
+	Process  int
+	Func     Func
+	Outcome  Outcome
+	Invoked  Instant
+	Complete Instant
+	Key      protocol.TopicPartition // Partition is -1 for topic operations
+	// Era counts the power losses before the server incarnation that gave the answer; meaningless without one.
+	Era int
+	Err string
+
+	// Send: one batch.
+	Acks       int16
+	Idempotent bool
+	ByName     bool    // addressed by topic name, so it may meet another incarnation than the client believed
+	Values     []int64 // in batch order
+	Timestamps []int64 // create times, one a value; nil when the log assigns them
+	Offset     int64   // Send: base offset. ListOffsets: the answer. DeleteRecords: the low watermark. Assign: the position.
+
+	// Poll: one partition of one fetch answer.
+	Position      int64
+	Reads         []Read
+	LogStart      int64 // also Send answers
+	HighWatermark int64
+	LastStable    int64
+	Final         bool // part of the final read from the beginning to the end
+
+	At        int64 // ListOffsets: the timestamp asked for
+	Timestamp int64 // ListOffsets: the timestamp answered
+	Before    int64 // DeleteRecords: exclusive
+}
+
+// Read is one record a poll returned.
+type Read struct {
+	Offset, Value, Timestamp int64
+	// Sum is a hash of everything a client can see of the record.
+	Sum uint64
+	// Damage says how the record differs from what was sent; empty when it does not.
+	Damage string
+}
+
+// FaultKind is what the nemesis broke.
+type FaultKind uint8
+
+const (
+	// PowerLoss: un-synced pages and directory entries may be gone.
+	PowerLoss FaultKind = iota
+	// ProcessKill: kill -9; the page cache survives.
+	ProcessKill
+	// MediaDestroyed: durable bytes of Key were changed or taken away (bit rot, a file removed by hand).
+	MediaDestroyed
+)
+
+// Fault is one entry of the fault log.
+type Fault struct {
+	At   Instant
+	Kind FaultKind
+	Key  protocol.TopicPartition // MediaDestroyed; the zero Topic means every partition
+	Note string
+}
+
+// Topic is what the harness knows of one incarnation of a topic.
+type Topic struct {
+	ID         protocol.TopicID
+	Name       string
+	Durability protocol.Durability
+	// Retains is set when retention may delete old records.
+	Retains bool
+	// LogAppendTime is set when the broker assigns timestamps.
+	LogAppendTime bool
+}
+
+// History is everything the checkers see.
+type History struct {
+	Ops    []*Op
+	Faults []Fault
+	Topics []Topic
+	// Finished lists the partitions whose final read reached the end of the log.
+	Finished []protocol.TopicPartition
+}
+
+// Recorder builds a history in real-time order.
+type Recorder struct {
+	h    History
+	tick Instant
+}
+
+func (r *Recorder) now() Instant {
+	r.tick++
+	return r.tick
+}
+
+// Invoke adds op as begun now and returns it; the caller fills in the answer and calls Complete.
+func (r *Recorder) Invoke(op Op) *Op {
+	op.Index, op.Invoked, op.Complete, op.Outcome = len(r.h.Ops), r.now(), Never, Open
+	p := &op
+	r.h.Ops = append(r.h.Ops, p)
+	return p
+}
+
+// Complete ends op now.
+func (r *Recorder) Complete(op *Op, outcome Outcome) { op.Outcome, op.Complete = outcome, r.now() }
+
+// Fault notes that the nemesis struck.
+func (r *Recorder) Fault(f Fault) {
+	f.At = r.now()
+	r.h.Faults = append(r.h.Faults, f)
+}
+
+// Topic adds an incarnation of a topic. Adding it again changes nothing.
+func (r *Recorder) Topic(t Topic) {
+	for _, old := range r.h.Topics {
+		if old.ID == t.ID {
+			return
+		}
+	}
+	r.h.Topics = append(r.h.Topics, t)
+}
+
+// Finish notes that the final read of key reached the end.
+func (r *Recorder) Finish(key protocol.TopicPartition) { r.h.Finished = append(r.h.Finished, key) }
+
+// History returns what was recorded; the recorder goes on owning it.
+func (r *Recorder) History() *History { return &r.h }
