@@ -9,6 +9,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // latencyResult is the time from the moment a record was due to be produced to the moment a consumer had it, in milliseconds.
@@ -18,7 +20,7 @@ type latencyResult struct {
 }
 
 // endToEnd produces 1 KB records at a fixed rate, open loop, and reads them back with another client.
-func endToEnd(b *broker, topic string, rate int, warm, span time.Duration) (latencyResult, error) {
+func endToEnd(b *process.Broker, topic string, rate int, warm, span time.Duration) (latencyResult, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), warm+span+30*time.Second)
 	defer cancel()
 	producer, err := kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(0),

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // fetchLoad reads partitions that hold only whole batches of one known size, over and over from their beginning.
@@ -29,7 +31,7 @@ type fetchResult struct {
 	CPUPerGB float64
 }
 
-func (l fetchLoad) run(b *broker) (fetchResult, error) {
+func (l fetchLoad) run(b *process.Broker) (fetchResult, error) {
 	var stop, measuring atomic.Bool
 	var moved atomic.Int64
 	errs := make(chan error, l.Conns)
@@ -44,10 +46,10 @@ func (l fetchLoad) run(b *broker) (fetchResult, error) {
 		go func() { defer wg.Done(); errs <- l.drain(c, i, &stop, &measuring, &moved) }()
 	}
 	time.Sleep(l.Warm)
-	cpu0, t0 := b.cpu(), time.Now()
+	cpu0, t0 := b.CPU(), time.Now()
 	measuring.Store(true)
 	time.Sleep(l.For)
-	bytes, cpu, elapsed := moved.Load(), b.cpu()-cpu0, time.Since(t0)
+	bytes, cpu, elapsed := moved.Load(), b.CPU()-cpu0, time.Since(t0)
 	stop.Store(true)
 	wg.Wait()
 	close(errs)

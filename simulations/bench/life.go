@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // lifeResult is what it costs to have the broker around.
@@ -21,16 +23,16 @@ type lifeResult struct {
 const manyPartitions = 10_000
 
 // life measures one broker from its first start to its recovery.
-func life(s subject, work string, settings map[string]string) (out lifeResult, err error) {
-	dir := filepath.Join(work, "life-"+s.name)
+func life(s process.Subject, work string, settings map[string]string) (out lifeResult, err error) {
+	dir := filepath.Join(work, "life-"+s.Name)
 	b, took, err := startToFirstAck(s, dir, settings, "first", 0)
 	if err != nil {
 		return out, err
 	}
-	defer func() { b.kill() }()
+	defer func() { b.Kill() }()
 	out.StartMS = took
 	time.Sleep(10 * time.Second)
-	out.IdleCPU, out.IdleRSS = idleCPU(b), b.rss()
+	out.IdleCPU, out.IdleRSS = idleCPU(b), b.RSS()
 	c, err := dial(b.Addr)
 	if err != nil {
 		return out, err
@@ -48,8 +50,8 @@ func life(s subject, work string, settings map[string]string) (out lifeResult, e
 		return out, err
 	}
 	time.Sleep(15 * time.Second)
-	out.ManyCPU, out.ManyRSS, out.ManyFiles = idleCPU(b), b.rss(), b.openFiles()
-	b.kill()
+	out.ManyCPU, out.ManyRSS, out.ManyFiles = idleCPU(b), b.RSS(), b.OpenFiles()
+	b.Kill()
 	b, took, err = startToFirstAck(s, dir, settings, "many", manyPartitions-1)
 	if err != nil {
 		return out, err
@@ -58,17 +60,17 @@ func life(s subject, work string, settings map[string]string) (out lifeResult, e
 	return out, nil
 }
 
-func idleCPU(b *broker) float64 {
+func idleCPU(b *process.Broker) float64 {
 	const span = 10 * time.Second
-	before := b.cpu()
+	before := b.CPU()
 	time.Sleep(span)
-	return (b.cpu() - before).Seconds() / span.Seconds()
+	return (b.CPU() - before).Seconds() / span.Seconds()
 }
 
 // startToFirstAck starts s and produces one record to the topic until it is acknowledged. The topic is created if need be.
-func startToFirstAck(s subject, dir string, settings map[string]string, topic string, partition int32) (*broker, float64, error) {
+func startToFirstAck(s process.Subject, dir string, settings map[string]string, topic string, partition int32) (*process.Broker, float64, error) {
 	begin := time.Now()
-	b, err := startBroker(s, dir, settings)
+	b, err := process.Start(s, dir, settings)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -79,11 +81,11 @@ func startToFirstAck(s subject, dir string, settings map[string]string, topic st
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	b.kill()
-	return nil, 0, fmt.Errorf("%s acknowledged nothing within 3 minutes", s.name)
+	b.Kill()
+	return nil, 0, fmt.Errorf("%s acknowledged nothing within 3 minutes", s.Name)
 }
 
-func produceOnce(b *broker, topic string, partition int32, batch []byte) error {
+func produceOnce(b *process.Broker, topic string, partition int32, batch []byte) error {
 	c, err := dial(b.Addr)
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func produceOnce(b *broker, topic string, partition int32, batch []byte) error {
 }
 
 // touchAll writes one small batch into every partition, so that none is empty.
-func touchAll(b *broker, topic string, partitions int32) error {
+func touchAll(b *process.Broker, topic string, partitions int32) error {
 	batch, _ := encodeBatch(200)
 	c, err := dial(b.Addr)
 	if err != nil {

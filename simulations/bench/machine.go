@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // The machine's own limits: what two processes reach that do nothing but move the bytes. The receiving or serving side runs as a
@@ -26,12 +28,12 @@ const (
 )
 
 // startHelper re-executes this program as the sink or the source.
-func startHelper(role, dir string) (*broker, error) {
+func startHelper(role, dir string) (*process.Broker, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return startBroker(subject{name: role, addr: limitAddr, command: func(dir string, _ map[string]string) (*exec.Cmd, error) {
+	return process.Start(process.Subject{Name: role, Addr: limitAddr, Command: func(dir string, _ map[string]string) (*exec.Cmd, error) {
 		return exec.Command(self, role, dir), nil
 	}}, dir, nil)
 }
@@ -148,7 +150,7 @@ func limitProduce(work string, conns int, warm, span time.Duration) (produceResu
 	if err != nil {
 		return produceResult{}, err
 	}
-	defer b.kill()
+	defer b.Kill()
 	moved := make(chan int64, conns)
 	start := time.Now()
 	for range conns {
@@ -172,12 +174,12 @@ func limitProduce(work string, conns int, warm, span time.Duration) (produceResu
 		}()
 	}
 	time.Sleep(time.Until(start.Add(warm)))
-	cpu0 := b.cpu()
+	cpu0 := b.CPU()
 	var bytes int64
 	for range conns {
 		bytes += <-moved
 	}
-	return produceResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.cpu() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
+	return produceResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.CPU() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
 }
 
 // limitFetch measures file→socket over conns connections.
@@ -188,7 +190,7 @@ func limitFetch(work string, conns int, warm, span time.Duration) (fetchResult, 
 	if err != nil {
 		return fetchResult{}, err
 	}
-	defer b.kill()
+	defer b.Kill()
 	moved := make(chan int64, conns)
 	start := time.Now()
 	for range conns {
@@ -215,12 +217,12 @@ func limitFetch(work string, conns int, warm, span time.Duration) (fetchResult, 
 		}()
 	}
 	time.Sleep(time.Until(start.Add(warm)))
-	cpu0 := b.cpu()
+	cpu0 := b.CPU()
 	var bytes int64
 	for range conns {
 		bytes += <-moved
 	}
-	return fetchResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.cpu() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
+	return fetchResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.CPU() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
 }
 
 // syncLatency is the p50 and p99 in milliseconds of a 4 KiB append followed by fdatasync.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 func main() {
@@ -49,7 +51,7 @@ func measure() error {
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
-	r := &run{work: dir, troupe: troupeSubject(*troupe), only: *subjects, rounds: *rounds, span: time.Duration(*seconds * float64(time.Second)), progress: func(f string, a ...any) {
+	r := &run{work: dir, troupe: process.Troupe(*troupe, troupeAddr, troupeHTTP), only: *subjects, rounds: *rounds, span: time.Duration(*seconds * float64(time.Second)), progress: func(f string, a ...any) {
 		fmt.Fprintf(os.Stderr, f+"\n", a...)
 	}}
 	peer := "none: asked for with -kafka none"

@@ -11,6 +11,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // produceLoad is a closed loop of pre-encoded batches.
@@ -35,7 +37,7 @@ type produceResult struct {
 }
 
 // run drives the load against b.
-func (l produceLoad) run(b *broker) (produceResult, error) {
+func (l produceLoad) run(b *process.Broker) (produceResult, error) {
 	batch, records := encodeBatch(l.BatchBytes)
 	frames := make([][]byte, l.Partitions)
 	for p := range frames {
@@ -60,13 +62,13 @@ func (l produceLoad) run(b *broker) (produceResult, error) {
 		go func() { defer wg.Done(); errs <- c.receive(&stop) }()
 	}
 	time.Sleep(l.Warm)
-	acked0, cpu0, t0 := total(conns), b.cpu(), time.Now()
+	acked0, cpu0, t0 := total(conns), b.CPU(), time.Now()
 	for _, c := range conns {
 		c.measuring.Store(true)
 	}
 	time.Sleep(l.For)
-	acked, cpu, elapsed := total(conns)-acked0, b.cpu()-cpu0, time.Since(t0)
-	rss := b.rss()
+	acked, cpu, elapsed := total(conns)-acked0, b.CPU()-cpu0, time.Since(t0)
+	rss := b.RSS()
 	stop.Store(true)
 	wg.Wait()
 	close(errs)

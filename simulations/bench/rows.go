@@ -7,14 +7,16 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // run is one invocation: what to measure, against whom, for how long.
 type run struct {
 	work     string
-	troupe   subject
-	kafka    *subject // nil without a peer
-	only     string   // prefix of the subjects' labels to measure; empty means all
+	troupe   process.Subject
+	kafka    *process.Subject // nil without a peer
+	only     string           // prefix of the subjects' labels to measure; empty means all
 	rounds   int
 	span     time.Duration // of one measurement; the warm-up before it is half of that
 	report   *report
@@ -46,7 +48,7 @@ func rolling(extra map[string]string) map[string]string {
 // variant is a subject under one setting.
 type variant struct {
 	label string
-	subject
+	process.Subject
 	settings map[string]string
 }
 
@@ -89,12 +91,12 @@ func (r *run) produceVariants(row string, load produceLoad, limit bool) error {
 	for _, v := range r.variants(true) {
 		dir := filepath.Join(r.work, "data")
 		os.RemoveAll(dir)
-		b, err := startBroker(v.subject, dir, rolling(v.settings))
+		b, err := process.Start(v.Subject, dir, rolling(v.settings))
 		if err != nil {
 			return err
 		}
 		err = r.produceRounds(row, v.label, b, load, limit)
-		b.stop()
+		b.Stop()
 		os.RemoveAll(dir)
 		if err != nil {
 			return err
@@ -103,7 +105,7 @@ func (r *run) produceVariants(row string, load produceLoad, limit bool) error {
 	return nil
 }
 
-func (r *run) produceRounds(row, label string, b *broker, load produceLoad, limit bool) error {
+func (r *run) produceRounds(row, label string, b *process.Broker, load produceLoad, limit bool) error {
 	c, err := dial(b.Addr)
 	if err != nil {
 		return err
@@ -173,12 +175,12 @@ func (r *run) fetchRow() error {
 	for _, v := range r.plain() {
 		dir := filepath.Join(r.work, "data")
 		os.RemoveAll(dir)
-		b, err := startBroker(v.subject, dir, map[string]string{"fetch.max.bytes": fmt.Sprint(64 << 20)})
+		b, err := process.Start(v.Subject, dir, map[string]string{"fetch.max.bytes": fmt.Sprint(64 << 20)})
 		if err != nil {
 			return err
 		}
 		err = r.fetchRounds(v.label, b, load)
-		b.stop()
+		b.Stop()
 		os.RemoveAll(dir)
 		if err != nil {
 			return err
@@ -187,7 +189,7 @@ func (r *run) fetchRow() error {
 	return nil
 }
 
-func (r *run) fetchRounds(label string, b *broker, load fetchLoad) error {
+func (r *run) fetchRounds(label string, b *process.Broker, load fetchLoad) error {
 	var batch []byte
 	batch, load.BatchRecords = encodeBatch(256 << 10)
 	load.BatchBytes = len(batch)
@@ -217,7 +219,7 @@ func (r *run) fetchRounds(label string, b *broker, load fetchLoad) error {
 }
 
 // store fills the load's topic with whole batches.
-func store(b *broker, load fetchLoad, batch []byte) error {
+func store(b *process.Broker, load fetchLoad, batch []byte) error {
 	c, err := dial(b.Addr)
 	if err != nil {
 		return err
@@ -249,12 +251,12 @@ func (r *run) latencyRow() error {
 	for _, v := range r.variants(false) {
 		dir := filepath.Join(r.work, "data")
 		os.RemoveAll(dir)
-		b, err := startBroker(v.subject, dir, v.settings)
+		b, err := process.Start(v.Subject, dir, v.settings)
 		if err != nil {
 			return err
 		}
 		err = r.latencyRounds(v.label, b)
-		b.stop()
+		b.Stop()
 		os.RemoveAll(dir)
 		if err != nil {
 			return err
@@ -263,7 +265,7 @@ func (r *run) latencyRow() error {
 	return nil
 }
 
-func (r *run) latencyRounds(label string, b *broker) error {
+func (r *run) latencyRounds(label string, b *process.Broker) error {
 	c, err := dial(b.Addr)
 	if err != nil {
 		return err
@@ -293,16 +295,16 @@ func (r *run) clientRow() error {
 	if err != nil {
 		return err
 	}
-	defer discard.kill()
+	defer discard.Kill()
 	for _, v := range r.variants(false) {
 		dir := filepath.Join(r.work, "data")
 		os.RemoveAll(dir)
-		b, err := startBroker(v.subject, dir, rolling(v.settings))
+		b, err := process.Start(v.Subject, dir, rolling(v.settings))
 		if err != nil {
 			return err
 		}
 		err = r.clientRounds(v.label, b, discard)
-		b.stop()
+		b.Stop()
 		os.RemoveAll(dir)
 		if err != nil {
 			return err
@@ -311,7 +313,7 @@ func (r *run) clientRow() error {
 	return nil
 }
 
-func (r *run) clientRounds(label string, b, discard *broker) error {
+func (r *run) clientRounds(label string, b, discard *process.Broker) error {
 	c, err := dial(b.Addr)
 	if err != nil {
 		return err
@@ -341,15 +343,15 @@ func (r *run) clientRounds(label string, b, discard *broker) error {
 
 func (r *run) lifeRow() error {
 	for _, v := range r.plain() {
-		s := v.subject
+		s := v.Subject
 		got, err := life(s, r.work, nil)
 		if err != nil {
 			return err
 		}
-		r.report.add("life", s.name, sample{"start ms": got.StartMS, "idle RSS MB": float64(got.IdleRSS) / 1e6, "idle CPU %": 100 * got.IdleCPU,
+		r.report.add("life", s.Name, sample{"start ms": got.StartMS, "idle RSS MB": float64(got.IdleRSS) / 1e6, "idle CPU %": 100 * got.IdleCPU,
 			"10k led ms": got.LedMS, "10k RSS MB": float64(got.ManyRSS) / 1e6, "10k CPU %": 100 * got.ManyCPU, "10k files": float64(got.ManyFiles),
 			"10k recovered ms": got.RecoveredMS})
-		r.progress("life %s: %+v", s.name, got)
+		r.progress("life %s: %+v", s.Name, got)
 	}
 	return nil
 }

@@ -5,29 +5,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
 	"strings"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 const (
 	troupeAddr = "127.0.0.1:21092"
+	troupeHTTP = "127.0.0.1:21644"
 	kafkaAddr  = "127.0.0.1:21192"
 )
 
-// troupeSubject runs the given binary.
-func troupeSubject(binary string) subject {
-	return subject{name: "troupe", addr: troupeAddr, command: func(dir string, settings map[string]string) (*exec.Cmd, error) {
-		args := []string{"start", "--set", "listeners=PLAINTEXT://" + troupeAddr, "--set", "log.dirs=" + dir, "--set", "http.listener=127.0.0.1:21644"}
-		for _, kv := range sorted(settings) {
-			args = append(args, "--set", kv)
-		}
-		return exec.Command(binary, args...), nil
-	}}
-}
-
 // kafkaSubject runs Apache Kafka in KRaft combined mode from a directory of jars. troupe's own settings are left out.
-func kafkaSubject(jars string) subject {
-	return subject{name: "kafka", addr: kafkaAddr, command: func(dir string, settings map[string]string) (*exec.Cmd, error) {
+func kafkaSubject(jars string) process.Subject {
+	return process.Subject{Name: "kafka", Addr: kafkaAddr, Command: func(dir string, settings map[string]string) (*exec.Cmd, error) {
 		props := filepath.Join(dir, "..", filepath.Base(dir)+".properties")
 		lines := []string{
 			"process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@127.0.0.1:21193",
@@ -35,7 +26,7 @@ func kafkaSubject(jars string) subject {
 			"controller.listener.names=CONTROLLER", "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
 			"log.dirs=" + dir, "offsets.topic.replication.factor=1", "group.initial.rebalance.delay.ms=0",
 		}
-		for _, kv := range sorted(settings) {
+		for _, kv := range process.Properties(settings) {
 			if !strings.HasPrefix(kv, "log.durability=") {
 				lines = append(lines, kv)
 			}
@@ -86,12 +77,3 @@ const kafkaPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersi
 <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
 </dependencies></project>
 `
-
-func sorted(settings map[string]string) []string {
-	var out []string
-	for k, v := range settings {
-		out = append(out, k+"="+v)
-	}
-	sort.Strings(out)
-	return out
-}
