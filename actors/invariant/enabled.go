@@ -1,0 +1,6 @@
+//go:build invariants
+
+package invariant
+
+// Enabled turns on the expensive checks and the counting of Sometimes.
+const Enabled = true
