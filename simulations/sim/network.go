@@ -62,7 +62,7 @@ type Conn struct {
 	server  Server
 	// The last arrival in each direction: nothing overtakes it.
 	toServer, toClient time.Duration
-	hung               bool
+	hung, broken       bool // nothing sent from now on arrives; broken: and both sides will hear of it
 	clientGone         bool
 	serverGone         bool
 }
@@ -130,7 +130,7 @@ func (c *Conn) arrive(what string, frame []byte) {
 func (c *Conn) travels(frame []byte) bool {
 	n := c.net
 	switch {
-	case c.hung:
+	case c.hung, c.broken:
 		return false
 	case n.Cut, n.chance.Chance(n.Hang):
 		n.Hangs++
@@ -158,6 +158,7 @@ func (c *Conn) delay() time.Duration {
 // Reset breaks the connection: each side hears of it at its own time, until then it may still get what was on its way before.
 func (c *Conn) Reset() {
 	w := c.net.world
+	c.broken = true
 	w.After(c.delay(), c.lostServer)
 	w.After(c.delay(), c.lostClient)
 }
