@@ -1,0 +1,103 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// app is one run of the command line: the shell around it and the flags every command shares.
+type app struct {
+	terminal
+	brokers []string
+	timeout time.Duration
+	verbose bool
+	quiet   bool
+	tls     tlsFlags
+	sasl    saslFlags
+}
+
+// command builds the tree. It does no IO.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "troupe",
+		Short:         "A Kafka-compatible broker, its command line and its tools",
+		Long:          "troupe is a Kafka-compatible broker in one binary, together with a command line that works against any Kafka.\n\nStart with:  troupe dev",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          onlySubcommands,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(cmd.CommandPath()+" --help", "%v", err)
+	})
+	f := root.PersistentFlags()
+	f.StringSliceVarP(&a.brokers, "brokers", "b", nil, "bootstrap `HOST:PORT,...` (default $TROUPE_BROKERS, or 127.0.0.1:9092)")
+	f.DurationVar(&a.timeout, "timeout", 10*time.Second, "give up on a request after this long")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "say what the client does, on standard error")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no summaries on standard error")
+	a.tls.register(f)
+	a.sasl.register(f)
+	f.VisitAll(func(flag *pflag.Flag) { flag.Hidden = strings.Contains(secureFlags, "--"+flag.Name+" ") })
+	root.AddGroup(&cobra.Group{ID: "server", Title: "Server:"}, &cobra.Group{ID: "data", Title: "Data and topics (any Kafka):"}, &cobra.Group{ID: "tools", Title: "Tools:"})
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("data", a.topic(), a.produce(), a.consume())
+	add("tools", a.version())
+	root.AddCommand(&cobra.Command{Use: "security", Short: "How to reach a Kafka that wants TLS or a password", Long: secureHelp})
+	return root
+}
+
+// secureFlags work on every command and are shown by `troupe help security` alone.
+const secureFlags = "--tls --tls-ca --tls-cert --tls-key --tls-skip-verify --user --password --sasl-mechanism "
+
+const secureHelp = `Flags of every command that talks to a broker:
+
+  --tls                  speak TLS; the following imply it:
+  --tls-ca FILE          trust the authorities in this PEM file
+  --tls-cert FILE        show this client certificate, with its --tls-key FILE
+  --tls-skip-verify      believe any certificate
+  --user NAME            authenticate; the password is $TROUPE_PASSWORD, or --password
+  --sasl-mechanism M     SCRAM-SHA-256 (default), SCRAM-SHA-512 or PLAIN`
+
+// noun is a command that only has sub-commands.
+func noun(use, short string, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: onlySubcommands}
+	c.AddCommand(subs...)
+	return c
+}
+
+// onlySubcommands shows the help, or says which command might have been meant.
+func onlySubcommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	next := cmd.CommandPath() + " --help"
+	if near := nearest(args[0], names); near != "" {
+		next = cmd.CommandPath() + " " + near
+	}
+	return usage(next, "unknown command %q", cmd.CommandPath()+" "+args[0])
+}
+
+// argCount checks the number of arguments and says which are wanted.
+func argCount(low, high int, want string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < low || high >= 0 && len(args) > high {
+			return usage(cmd.CommandPath()+" --help", "%s wants %s", cmd.CommandPath(), want)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// tlsFlags say whether and how to speak TLS.
+type tlsFlags struct {
+	on, insecure  bool
+	ca, cert, key string
+}
+
+func (t *tlsFlags) register(f *pflag.FlagSet) {
+	f.BoolVar(&t.on, "tls", false, "speak TLS")
+	f.StringVar(&t.ca, "tls-ca", "", "trust the authorities in this PEM `FILE` (implies --tls)")
+	f.StringVar(&t.cert, "tls-cert", "", "show this client certificate, a PEM `FILE` (implies --tls)")
+	f.StringVar(&t.key, "tls-key", "", "private key of --tls-cert, a PEM `FILE`")
+	f.BoolVar(&t.insecure, "tls-skip-verify", false, "believe any certificate (implies --tls)")
+}
+
+func (t *tlsFlags) wanted() bool { return t.on || t.insecure || t.ca != "" || t.cert != "" }
+
+// dialer returns the function that opens a connection, TLS included.
+func (t *tlsFlags) dialer(timeout time.Duration) (func(ctx context.Context, network, addr string) (net.Conn, error), error) {
+	d := &net.Dialer{Timeout: timeout}
+	if !t.wanted() {
+		return d.DialContext, nil
+	}
+	cfg, err := t.config()
+	if err != nil {
+		return nil, err
+	}
+	return (&tls.Dialer{NetDialer: d, Config: cfg}).DialContext, nil
+}
+
+func (t *tlsFlags) config() (*tls.Config, error) {
+	cfg := &tls.Config{InsecureSkipVerify: t.insecure, MinVersion: tls.VersionTLS12}
+	if t.ca != "" {
+		pem, err := os.ReadFile(t.ca)
+		if err != nil {
+			return nil, usage("--tls-ca FILE", "%v", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usage("a PEM file of certificates", "no certificate in %s", t.ca)
+		}
+	}
+	if t.cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.cert, t.key)
+		if err != nil {
+			return nil, usage("--tls-cert FILE --tls-key FILE", "%v", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
+
+// saslFlags say who the client is.
+type saslFlags struct{ mechanism, user, password string }
+
+func (s *saslFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&s.user, "user", "", "authenticate as this user")
+	f.StringVar(&s.password, "password", "", "password of --user (default $TROUPE_PASSWORD, which other users cannot see)")
+	f.StringVar(&s.mechanism, "sasl-mechanism", "SCRAM-SHA-256", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+}
+
+// options are what the client needs to authenticate; none without --user.
+func (s *saslFlags) options(getenv func(string) string) ([]kgo.Opt, error) {
+	if s.user == "" {
+		return nil, nil
+	}
+	password := s.password
+	if password == "" {
+		password = getenv("TROUPE_PASSWORD")
+	}
+	switch strings.ToUpper(s.mechanism) {
+	case "PLAIN":
+		return []kgo.Opt{kgo.SASL(plain.Auth{User: s.user, Pass: password}.AsMechanism())}, nil
+	case "SCRAM-SHA-256":
+		return []kgo.Opt{kgo.SASL(scram.Auth{User: s.user, Pass: password}.AsSha256Mechanism())}, nil
+	case "SCRAM-SHA-512":
+		return []kgo.Opt{kgo.SASL(scram.Auth{User: s.user, Pass: password}.AsSha512Mechanism())}, nil
+	}
+	return nil, usage("--sasl-mechanism PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "no SASL mechanism %q", s.mechanism)
+}
