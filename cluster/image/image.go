@@ -1,0 +1,131 @@
+package image
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/tidwall/btree"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
+
+// Image is one version of the cluster's metadata. It is immutable and safe for any number of readers; what it hands out is shared
+// and must not be changed.
+type Image struct {
+	ClusterID string
+	// MetadataOffset is the raft index of the last entry folded in; -1 in Empty.
+	MetadataOffset int64
+	// ControllerID is the raft leader as far as this node knows, or NoNode.
+	ControllerID protocol.NodeID
+	// NextProducerID is the first producer id not yet given out.
+	NextProducerID protocol.ProducerID
+
+	topics     *btree.Map[string, *Topic]
+	topicsByID *btree.Map[string, *Topic] // the key is the 16 bytes of the id
+	nodes      *btree.Map[protocol.NodeID, *Node]
+	brokers    *btree.Map[string, []protocol.ConfigEntry] // dynamic settings by broker id, "" = cluster-wide
+	features   *btree.Map[string, int16]
+	partitions int
+}
+
+// Empty is the image before the first record.
+func Empty() *Image {
+	return &Image{
+		MetadataOffset: -1,
+		ControllerID:   protocol.NoNode,
+		topics:         btree.NewMap[string, *Topic](0),
+		topicsByID:     btree.NewMap[string, *Topic](0),
+		nodes:          btree.NewMap[protocol.NodeID, *Node](0),
+		brokers:        btree.NewMap[string, []protocol.ConfigEntry](0),
+		features:       btree.NewMap[string, int16](0),
+	}
+}
+
+// WithController is the same image with another ControllerID.
+func (m *Image) WithController(id protocol.NodeID) *Image {
+	out := *m
+	out.ControllerID = id
+	return &out
+}
+
+// Topic finds a topic by name.
+func (m *Image) Topic(name string) (*Topic, bool) { return m.topics.Get(name) }
+
+// TopicByID finds a topic by id.
+func (m *Image) TopicByID(id protocol.TopicID) (*Topic, bool) { return m.topicsByID.Get(string(id[:])) }
+
+// NumTopics counts topics.
+func (m *Image) NumTopics() int { return m.topics.Len() }
+
+// NumPartitions counts the partitions of all topics.
+func (m *Image) NumPartitions() int { return m.partitions }
+
+// EachTopic calls f for every topic in order of name until it returns false: for t := range img.EachTopic.
+func (m *Image) EachTopic(f func(t *Topic) bool) {
+	m.topics.Scan(func(_ string, t *Topic) bool { return f(t) })
+}
+
+// EachTopicFrom is EachTopic beginning with the first topic whose name is not less than name.
+func (m *Image) EachTopicFrom(name string, f func(t *Topic) bool) {
+	m.topics.Ascend(name, func(_ string, t *Topic) bool { return f(t) })
+}
+
+// Node finds a registered node.
+func (m *Image) Node(id protocol.NodeID) (*Node, bool) { return m.nodes.Get(id) }
+
+// Nodes lists the registered nodes in order of id.
+func (m *Image) Nodes() []*Node { return m.nodes.Values() }
+
+// LiveNodes lists the nodes that may get replicas and leadership: neither fenced nor shutting down; in order of id.
+func (m *Image) LiveNodes() []*Node {
+	return slices.DeleteFunc(m.nodes.Values(), func(n *Node) bool { return n.Fenced || n.InControlledShutdown })
+}
+
+// TopicConfig lists a topic's own settings in order of key; nil if there are none or no such topic.
+func (m *Image) TopicConfig(name string) []protocol.ConfigEntry {
+	if t, ok := m.topics.Get(name); ok {
+		return t.Config
+	}
+	return nil
+}
+
+// BrokerConfig lists the dynamic settings of one broker in order of key.
+func (m *Image) BrokerConfig(id protocol.NodeID) []protocol.ConfigEntry {
+	entries, _ := m.brokers.Get(strconv.Itoa(int(id)))
+	return entries
+}
+
+// DefaultBrokerConfig lists the dynamic cluster-wide broker settings in order of key.
+func (m *Image) DefaultBrokerConfig() []protocol.ConfigEntry {
+	entries, _ := m.brokers.Get("")
+	return entries
+}
+
+// Feature is the finalised level of a feature; 0 if it has none.
+func (m *Image) Feature(name string) int16 {
+	level, _ := m.features.Get(name)
+	return level
+}
+
+// EachFeature calls f for every finalised feature in order of name until it returns false.
+func (m *Image) EachFeature(f func(name string, level int16) bool) { m.features.Scan(f) }
+
+// Node is one registration of a broker.
+type Node struct {
+	ID                   protocol.NodeID
+	Epoch                protocol.BrokerEpoch // the MetadataOffset of the registration
+	Incarnation          [16]byte
+	Rack                 string // empty means none
+	Fenced               bool
+	InControlledShutdown bool
+	Listeners            []Listener
+}
+
+// Listener finds an address by listener name.
+func (n *Node) Listener(name string) (Listener, bool) {
+	i := slices.IndexFunc(n.Listeners, func(l Listener) bool { return l.Name == name })
+	if i < 0 {
+		return Listener{}, false
+	}
+	return n.Listeners[i], true
+}
