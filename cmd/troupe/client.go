@@ -26,7 +26,7 @@ func (a *app) connect(ctx context.Context, more ...kgo.Opt) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	auth, err := a.sasl.options(a.getenv)
+	auth, err := a.sasl.mechanism(a.getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,10 @@ func (a *app) connect(ctx context.Context, more ...kgo.Opt) (*client, error) {
 	if a.verbose {
 		opts = append(opts, kgo.WithLogger(kgo.BasicLogger(a.err, kgo.LogLevelInfo, nil)))
 	}
-	opts = append(append(opts, auth...), more...)
-	cl, err := kgo.NewClient(opts...)
+	if auth != nil {
+		opts = append(opts, kgo.SASL(auth))
+	}
+	cl, err := kgo.NewClient(append(opts, more...)...)
 	if err != nil {
 		return nil, usage("", "%v", err)
 	}

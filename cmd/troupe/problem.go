@@ -150,8 +150,8 @@ func explainConnection(err error) (what, why, next string) {
 		return "cannot reach " + where, "connection refused", "is a broker running? start one with: troupe dev"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "cannot reach " + where, "no route to host", "check the address and the network"
-	case errors.Is(err, errNotKafka):
-		return "no Kafka at " + where, err.Error(), "check the port: Kafka's listener is usually 9092"
+	case errors.Is(err, errNotKafka), strings.Contains(err.Error(), "exceeds BrokerMaxReadBytes"):
+		return "no Kafka at " + orThere(where), innermost(err), "check the port: Kafka's listener is usually 9092"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the other side hung up: " + where, innermost(err), "a TLS or SASL listener hangs up on plain clients: try --tls, or --user and --password"
 	case isTimeout(err) && where != "":
@@ -162,15 +162,22 @@ func explainConnection(err error) (what, why, next string) {
 	return "", "", ""
 }
 
-// innermost is the innermost text of err.
+// innermost is the text of err below the layers that only say where it happened.
 func innermost(err error) string {
 	for {
 		inner := errors.Unwrap(err)
-		if inner == nil {
+		if inner == nil || inner == errNotKafka {
 			return err.Error()
 		}
 		err = inner
 	}
+}
+
+func orThere(where string) string {
+	if where == "" {
+		return "the other side"
+	}
+	return where
 }
 
 func isTimeout(err error) bool {

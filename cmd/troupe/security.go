@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
@@ -67,16 +67,16 @@ func (t *tlsFlags) config() (*tls.Config, error) {
 }
 
 // saslFlags say who the client is.
-type saslFlags struct{ mechanism, user, password string }
+type saslFlags struct{ name, user, password string }
 
 func (s *saslFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&s.user, "user", "", "authenticate as this user")
 	f.StringVar(&s.password, "password", "", "password of --user (default $TROUPE_PASSWORD, which other users cannot see)")
-	f.StringVar(&s.mechanism, "sasl-mechanism", "SCRAM-SHA-256", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+	f.StringVar(&s.name, "sasl-mechanism", "SCRAM-SHA-256", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
 }
 
-// options are what the client needs to authenticate; none without --user.
-func (s *saslFlags) options(getenv func(string) string) ([]kgo.Opt, error) {
+// mechanism is how to authenticate; nil without --user.
+func (s *saslFlags) mechanism(getenv func(string) string) (sasl.Mechanism, error) {
 	if s.user == "" {
 		return nil, nil
 	}
@@ -84,13 +84,13 @@ func (s *saslFlags) options(getenv func(string) string) ([]kgo.Opt, error) {
 	if password == "" {
 		password = getenv("TROUPE_PASSWORD")
 	}
-	switch strings.ToUpper(s.mechanism) {
+	switch strings.ToUpper(s.name) {
 	case "PLAIN":
-		return []kgo.Opt{kgo.SASL(plain.Auth{User: s.user, Pass: password}.AsMechanism())}, nil
+		return plain.Auth{User: s.user, Pass: password}.AsMechanism(), nil
 	case "SCRAM-SHA-256":
-		return []kgo.Opt{kgo.SASL(scram.Auth{User: s.user, Pass: password}.AsSha256Mechanism())}, nil
+		return scram.Auth{User: s.user, Pass: password}.AsSha256Mechanism(), nil
 	case "SCRAM-SHA-512":
-		return []kgo.Opt{kgo.SASL(scram.Auth{User: s.user, Pass: password}.AsSha512Mechanism())}, nil
+		return scram.Auth{User: s.user, Pass: password}.AsSha512Mechanism(), nil
 	}
-	return nil, usage("--sasl-mechanism PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "no SASL mechanism %q", s.mechanism)
+	return nil, usage("--sasl-mechanism PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "no SASL mechanism %q", s.name)
 }

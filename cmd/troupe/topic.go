@@ -91,13 +91,16 @@ func (a *app) topicList() *cobra.Command {
 		}
 		return withClient(a, ctx, func(ctx context.Context, c *client) (topicRows, error) {
 			topics, err := c.admin.ListTopicsWithInternal(ctx)
+			if err != nil {
+				return nil, err
+			}
 			rows := topicRows{}
 			for _, t := range topics.Sorted() {
 				if match(t.Topic) && (*internal || !t.IsInternal) {
 					rows = append(rows, rowOf(t))
 				}
 			}
-			return rows, err
+			return rows, nil
 		})
 	})
 }
