@@ -52,7 +52,7 @@ type Harness struct {
 	ActorSystem *actors.System
 	// Log is what Context.Logger returns; silent by default.
 	Log *slog.Logger
-	// Specs are the children spawned, by PID.String.
+	// Specs are the children that live, by PID.String: spawned, and no Terminated delivered.
 	Specs map[string]actors.Spec
 
 	t       testing.TB
@@ -108,6 +108,9 @@ func (h *Harness) Deliver(msg any) []Effect {
 	}
 	if r, ok := msg.(actors.Reply); ok && r.CorrelationID() != 0 && !h.forget(r.CorrelationID()) {
 		return h.Effects()
+	}
+	if gone, ok := msg.(actors.Terminated); ok {
+		delete(h.Specs, gone.Who.String()) // the name is free
 	}
 	h.actor.Receive(h.context, msg)
 	if _, ok := msg.(actors.Stopping); ok {
