@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
 
@@ -54,10 +53,6 @@ var (
 	ErrUnsupportedCodec = errors.New("unknown compression codec")
 )
 
-// zstdWindowMax bounds what a zstd frame may make the decoder remember, and so allocate. Level 19 needs 8 MiB; the "ultra" levels
-// 20 to 22 ask for up to 128 MiB unless the content is smaller, and are refused beyond this.
-const zstdWindowMax = 32 << 20
-
 // Decompress appends what src decompresses to to dst and returns the extended slice. It never produces more than limit+1 bytes,
 // whatever src claims: ErrTooLarge. ErrCorrupt if src is not a whole stream of the codec, ErrUnsupportedCodec.
 func Decompress(codec Codec, dst, src []byte, limit int) ([]byte, error) {
@@ -69,7 +64,13 @@ func Decompress(codec Codec, dst, src []byte, limit int) ([]byte, error) {
 		return append(dst, src...), nil
 	case Snappy:
 		return unsnap(dst, src, limit)
-	case Gzip, LZ4, Zstd:
+	case Zstd:
+		bound, err := zstdBound(src)
+		if err != nil {
+			return dst, err
+		}
+		return unzstd(dst, src, bound, limit)
+	case Gzip, LZ4:
 		s, err := openStream(codec, src, limit)
 		if err != nil {
 			return dst, err
@@ -139,6 +140,8 @@ func openStream(codec Codec, src []byte, limit int) (*stream, error) {
 		r.Reset(&s.src)
 	case *snappyReader:
 		r.open(src, limit)
+	case *zstdReader:
+		err = r.open(src, limit)
 	}
 	if err != nil {
 		s.close()
@@ -156,29 +159,15 @@ func (s *stream) build() {
 	case LZ4:
 		s.r = lz4.NewReader(nil)
 	case Zstd:
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindowMax))
-		if err != nil {
-			panic("record: zstd refuses its options: " + err.Error())
-		}
-		s.r = d
+		s.r = new(zstdReader)
 	}
 }
 
 // close gives the stream back to its pool, without what it read.
 func (s *stream) close() {
 	s.src.Reset(nil)
-	if r, ok := s.r.(*snappyReader); ok {
+	if r, ok := s.r.(interface{ close() }); ok {
 		r.close()
 	}
 	streams[s.codec].Put(s)
-}
-
-// lz4Magic begins a frame. Legacy and skippable frames, which the library would read, are unknown to Kafka's clients.
-var lz4Magic = []byte{0x04, 0x22, 0x4d, 0x18}
-
-func checkLZ4(src []byte) error {
-	if !bytes.HasPrefix(src, lz4Magic) {
-		return fmt.Errorf("%w: no lz4 frame", ErrCorrupt)
-	}
-	return nil
 }

@@ -64,7 +64,50 @@ func snappySize(block []byte, limit int) (int, error) {
 	case n > limit:
 		return 0, ErrTooLarge
 	}
-	return n, nil
+	return n, plainSnappy(block)
+}
+
+// plainSnappy refuses what the decoder would read but other snappy decoders would not: a copy at distance 0, which in the dialect S2
+// means "the last distance again". It only follows the tags; the decoder checks the rest.
+//
+//	tag & 3 = 0  literal   length-1 in the upper six bits, or from 60 on in the next 1-4 bytes; then the bytes
+//	          1  copy      2 bytes: length 4-11 in bits 2-4, distance in bits 5-7 and the next byte
+//	          2  copy      3 bytes: length-1 in the upper six bits, distance in 2 bytes, little-endian
+//	          3  copy      5 bytes: the same with a distance in 4 bytes
+func plainSnappy(block []byte) error {
+	_, i := binary.Uvarint(block)
+	for i < len(block) {
+		tag := block[i]
+		distance, size := uint32(1), 1
+		switch tag & 3 {
+		case 0:
+			n := uint32(tag >> 2)
+			if n >= 60 {
+				size = int(n) - 58
+				n = littleEndian(block, i+1, int(tag>>2)-59)
+			}
+			size += int(n) + 1
+		case 1:
+			distance, size = uint32(tag>>5)<<8|littleEndian(block, i+1, 1), 2
+		case 2:
+			distance, size = littleEndian(block, i+1, 2), 3
+		case 3:
+			distance, size = littleEndian(block, i+1, 4), 5
+		}
+		if distance == 0 {
+			return fmt.Errorf("%w: snappy copy at distance 0", ErrCorrupt)
+		}
+		i += size
+	}
+	return nil
+}
+
+// littleEndian reads n bytes at b[i:]; 0, which is refused or followed past the end, where they are cut off.
+func littleEndian(b []byte, i, n int) (v uint32) {
+	for k := min(i+n, len(b)) - 1; k >= i; k-- {
+		v = v<<8 | uint32(b[k])
+	}
+	return v
 }
 
 // unsnap is Decompress for snappy.

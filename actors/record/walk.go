@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,10 @@ const (
 // plain walks uncompressed records: the hot path.
 func (w *walker) plain(p []byte, count int32) *Invalid {
 	var f fields
-	for ; w.index < count; w.index++ {
+	for {
+		if p = w.usual(p, count); w.index == count {
+			break
+		}
 		body, rest, reason := nextRecord(p)
 		if reason == "" {
 			reason = f.read(body)
@@ -61,11 +65,68 @@ func (w *walker) plain(p []byte, count int32) *Invalid {
 			return w.refuse(reason)
 		}
 		p = rest
+		w.index++
 	}
 	if len(p) != 0 {
 		return invalid(InvalidRecord, "Incorrect declared batch size, records still remaining: %d bytes after %d records", len(p), count)
 	}
 	return nil
+}
+
+// usual passes records as long as they are of the usual kind: key, value, no headers, numbers of at most two bytes, nothing to
+// object to. It stops at the first that is not (or at the last few bytes), which plain then looks at closely; so it may give up
+// whenever it likes, but what it passes must be right. A third of the time of the general way: the varints before the key come
+// out of one load.
+func (w *walker) usual(p []byte, count int32) (rest []byte) {
+	index, latest, i := w.index, w.max, 0
+	for ; index < count && len(p)-i >= 8; index++ {
+		x := binary.LittleEndian.Uint64(p[i:])
+		size, n := shortVarint(x)
+		end := i + n + int(size)
+		x >>= 8*n + 8 // the attributes too
+		delta, n1 := shortVarint(x)
+		x >>= 8 * n1
+		offset, n2 := shortVarint(x)
+		if at := i + n + 1 + n1 + n2; n == 0 || n1 == 0 || n2 == 0 || offset != index || uint(end) > uint(len(p)) || !keyAndValue(p[:end], at) {
+			break
+		}
+		ts := w.base + int64(delta)
+		if ts < w.window.Earliest || ts > w.window.Latest {
+			break
+		}
+		latest = max(latest, ts)
+		i = end
+	}
+	w.index, w.max = index, latest
+	return p[i:]
+}
+
+// shortVarint decodes a varint of at most two bytes at the low end of x; n is 0 if it is longer.
+func shortVarint(x uint64) (v int32, n int) {
+	if x&0x80 == 0 {
+		u := uint32(x & 0x7f)
+		return int32(u>>1) ^ -int32(u&1), 1
+	}
+	if x&0x8000 == 0 {
+		u := uint32(x&0x7f | x>>1&0x3f80)
+		return int32(u>>1) ^ -int32(u&1), 2
+	}
+	return 0, 0
+}
+
+// keyAndValue reports whether b ends with a key, a value and no headers, beginning at i; lengths of at most two bytes, not null.
+func keyAndValue(b []byte, i int) bool {
+	for range 2 {
+		if i+1 >= len(b) {
+			return false
+		}
+		size, n := shortVarint(uint64(b[i]) | uint64(b[i+1])<<8)
+		if n == 0 || size < 0 {
+			return false
+		}
+		i += n + int(size)
+	}
+	return i+1 == len(b) && b[i] == 0
 }
 
 const badDelta = "offset delta is not that of its place in the batch"
@@ -141,7 +202,7 @@ func (w *walker) compressed(b Batch, lim *Limits) *Invalid {
 	}
 	s, err := openStream(b.Codec(), b.Payload(), limit)
 	if err != nil {
-		return invalid(InvalidRecord, "%s", err.Error())
+		return w.streamFailed(&inflow{err: err}, "")
 	}
 	in := inflows.Get().(*inflow)
 	in.r, in.at, in.end, in.limit, in.err = s.r, 0, 0, limit, nil
