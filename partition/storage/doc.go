@@ -1,0 +1,95 @@
+// Package storage is the segment log of one partition replica in Kafka's on-disk format, over env.FS.
+//
+// It decides which bytes are where, when a segment ends, what a crash leaves of a log, and what may be served to a reader. It does
+// not decide offsets, epochs, which records are acknowledged or committed, or when to flush: the partition actor tells it.
+//
+// # Who calls what
+//
+// A Log belongs to one actor. It hands out two things for others: a View, an immutable snapshot that any goroutine reads while the
+// log goes on, and a FlushTask, the blocking work of making durable what was appended. Append, View and FlushTask cost a turn what
+// the write into the page cache costs. Open, Close, TruncateTo, Restart, Delete and the snapshots block for the disk: run them
+// outside the actor pool while the actor leaves the log alone.
+//
+// # The files of a log
+//
+// The directory is <topic id>-<partition> (DirName). A segment is named by its base offset in 20 digits. Integers are big-endian.
+//
+//	<base>.log         record batches of format v2, one after the other (package record draws one). Nothing between, before or after
+//	                   them. Base offsets increase; they may leave gaps where compaction removed whole batches.
+//
+//	<base>.index       an entry for a batch roughly every index.interval.bytes:
+//	                    0  4  relativeOffset  last offset of the batch minus the segment's base
+//	                    4  4  position        of the first byte of the batch in the .log
+//	                   Both increase strictly. To find an offset: the last entry at or below it, then batch headers from there on.
+//
+//	<base>.timeindex   0  8  timestamp       the largest of all batches up to relativeOffset, milliseconds
+//	                   8  4  relativeOffset  last offset of the first batch that has it
+//	                   Both increase strictly. Written beside .index entries when the timestamp grew, and when the segment is rolled,
+//	                   so that the last entry of a rolled segment has its largest timestamp: retention goes by it.
+//
+//	<base>.txnindex     0  2  version          0
+//	                    2  8  producerId
+//	                   10  8  firstOffset      of the aborted transaction
+//	                   18  8  lastOffset       its abort marker
+//	                   26  8  lastStableOffset of the log when the marker was written: where a search may end
+//
+//	<offset>.snapshot  producer state as of offset; the content is the partition's.
+//
+//	leader-epoch-checkpoint   text: version 0, the number of entries, "epoch startOffset" a line. The only file beside .log that
+//	                   cannot be rebuilt from the whole log once compaction has removed the first batch of an epoch.
+//
+//	lowered-position   text: version 0, "count offset segment bytes reset", CRC-32C in hex. Ours; see TruncateTo.
+//
+//	partition.metadata text: version and topic id.
+//
+// Beside the logs a log directory holds recovery-point-offset-checkpoint, replication-offset-checkpoint and
+// log-start-offset-checkpoint (text, Kafka's), meta.properties, .kafka_cleanshutdown, and our own
+//
+//	positions-checkpoint  "troupe positions" 00 01 | count 4 | count times:
+//	                       0 16  topic id
+//	                      16  4  partition
+//	                      20  8  offset          everything below is durable
+//	                      28  8  segment         base of the segment it lies in
+//	                      36  8  bytes           its position there
+//	                      44  8  maxTimestamp    of the segment up to there, -1 if none
+//	                      52  8  maxOffset       last offset of the first batch that has it
+//	                      60  4  epoch           newest leader epoch below offset, -1 if none
+//	                      64  4  indexes         entries of the segment's .index
+//	                      68  4  times           entries of its .timeindex
+//	                      72  4  lowered         see Position
+//	                      | CRC-32C 4
+//
+// # What is durable when
+//
+// A FlushTask makes durable, in this order: the epoch checkpoint if it changed, rolled segments and their indexes, the active
+// segment, the directory if files were created; only then it removes segments that retention dropped. FlushedOffset advances when
+// all that is done, and never if the log was truncated meanwhile. So an acknowledgement that waits for FlushedOffset depends on no
+// unsynced file, name or epoch.
+//
+// Position is what recovery may trust. It goes into the positions checkpoint now and then; recovery reads nothing below it.
+//
+// # Recovery
+//
+// From Position on, every batch must be whole, have a right CRC, continue the offsets and not go back in leader epoch. The log is cut
+// at the first one that does not, later segments go, and Recovered says so. If anything below Position is missing the log does not
+// open (ErrCorrupt) and nothing is changed. Indexes beyond Position are rebuilt; older ones are checked against the log when used.
+//
+// Between segments offsets must continue: a segment begins where the one before it ended. A gap there is a tail that did not reach the
+// disk while a later segment did. Whoever rewrites segments (compaction) therefore keeps the last batch of each, emptied if need be.
+//
+// # Reading
+//
+// Bytes this process appended were checked before. Bytes found at Open are checked once, by the first reader, before they are served
+// (View.Locate); that a byte rots on the disk after it was checked and evicted from memory shows only in View.Scrub.
+//
+// # Non-obvious
+//
+//   - An index file is never synced while its segment is active, and a stale or torn one is harmless: an entry counts only if the
+//     batch at its position ends with its offset.
+//   - The log's own truncation must be durable before the next append. Else the pages of a cut-off batch may come back behind a
+//     new one of the same size, with a right CRC and the right offset.
+//   - The last segment is never removed before one that continues the log is durable. An empty directory is an empty log at 0.
+//   - A file that retention removed stays readable for whoever has it pinned; so a Span never changes under its reader.
+//
+// Source: Kafka's UnifiedLog, LocalLog, LogSegment, LogLoader, OffsetIndex, TimeIndex, TransactionIndex, LeaderEpochFileCache.
+package storage

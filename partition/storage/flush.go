@@ -1,0 +1,332 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/troupe-broker/troupe/actors/invariant"
+)
+
+// FlushTask is the work of making durable what a log held when the task was taken. Run it on any goroutine, beside appends and
+// readers, then hand it to Log.Flushed in the actor. One task of a log is in flight at a time; it must not be used after Flushed.
+//
+// One FS.SyncAll in the place of Run covers the record bytes of many logs at once. What else Run does (indexes and removal of old
+// segments, the epoch checkpoint) then stays for a later task: see Housekeeping.
+type FlushTask struct {
+	log         *shared
+	truncations uint64
+	end         Position
+
+	// segments to sync, oldest first; the last one is the active one.
+	segments []flushSegment
+	// dir and parent say which directories have entries that are not durable.
+	dir, parent bool
+	dirChanges  uint64
+
+	aborted       []*segment // with .txnindex files to sync
+	doomed        []*segment
+	epochs        Epochs
+	epochsVersion uint64
+	epochsPending bool
+
+	ran     bool // Run did everything
+	removed int  // of doomed
+}
+
+// flushSegment is one segment and the indexes to write for it.
+type flushSegment struct {
+	*segment
+	index  sparse
+	rolled bool
+	store  bool // index has entries to write
+	stored bool // done
+}
+
+// FlushTask returns the work to make everything appended so far durable, or nil if there is nothing to do, a task is in flight
+// (its end is the time to ask again) or the log is offline.
+func (l *Log) FlushTask() *FlushTask { return l.flushTask(false) }
+
+// Housekeeping reports that only Run does all of the task: FS.SyncAll would leave indexes, epochs or removals for the next one.
+func (t *FlushTask) Housekeeping() bool {
+	if len(t.doomed) > 0 || t.epochsPending {
+		return true
+	}
+	for i := range t.segments {
+		if t.segments[i].store {
+			return true
+		}
+	}
+	return false
+}
+
+// End is the offset up to which the task makes the log durable.
+func (t *FlushTask) End() int64 { return t.end.Offset }
+
+// flushTask with all also writes index entries that would otherwise wait in memory.
+func (l *Log) flushTask(all bool) *FlushTask {
+	if l.failure != nil || l.flight != nil {
+		return nil
+	}
+	if s := l.active; s != nil && all {
+		l.index.noteTime(s.maxTimestamp, s.rel(s.maxOffset))
+		l.view = nil
+	}
+	t := l.spare
+	if t == nil {
+		t = &FlushTask{}
+	}
+	l.spare = t
+	*t = FlushTask{
+		log: l.shared, truncations: l.truncations.Load(), end: l.position(),
+		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), aborted: append(t.aborted[:0], l.abortedDirty...),
+		dir: l.dirChanges != l.dirSynced, dirChanges: l.dirChanges, parent: l.parentDirty && l.segments() > 0,
+		epochs: l.epochs, epochsVersion: l.epochsVersion, epochsPending: l.epochsPending(),
+	}
+	for i := l.firstUnsynced(); i < len(l.rolled); i++ {
+		s := l.rolled[i]
+		piece := flushSegment{segment: s, rolled: true}
+		if x := s.index.Load(); x != nil {
+			piece.index, piece.store = *x, true
+		}
+		t.segments = append(t.segments, piece)
+	}
+	if s := l.active; s != nil {
+		store := l.index.unstored() >= indexKeep || all && l.index.unstored() > 0
+		if store || l.flushed < l.end {
+			t.segments = append(t.segments, flushSegment{segment: s, index: l.index, store: store})
+		}
+	}
+	if len(t.segments) == 0 && len(t.aborted) == 0 && !t.dir && !t.parent && !t.Housekeeping() {
+		return nil
+	}
+	l.spare, l.flight = nil, t
+	return t
+}
+
+// position is the end of the log.
+func (l *Log) position() Position {
+	p := Position{
+		Offset: l.end, Segment: l.end, MaxTimestamp: noTimestamp, MaxOffset: l.end,
+		Epoch: l.epochs.before(l.end).Last(), Lowered: l.durable.Lowered,
+	}
+	if s := l.active; s != nil {
+		p.Segment, p.Bytes, p.MaxTimestamp, p.MaxOffset = s.base, s.size, s.maxTimestamp, s.maxOffset
+		p.Indexes, p.Times = int32(l.index.storedOffsets+len(l.index.offsets)), int32(l.index.storedTimes+len(l.index.times))
+	}
+	return p
+}
+
+// firstUnsynced is the index in rolled of the first segment that is not durable.
+func (l *Log) firstUnsynced() int {
+	i := len(l.rolled)
+	for i > 0 && !l.rolled[i-1].synced {
+		i--
+	}
+	return i
+}
+
+// Run does the work. An error other than ErrNoSpace means that what the disk holds is unknown.
+func (t *FlushTask) Run() error {
+	err := t.run()
+	if err != nil && t.log.deleted.Load() {
+		return nil // nothing depends on it any more
+	}
+	t.ran = err == nil
+	return err
+}
+
+func (t *FlushTask) run() error {
+	if t.epochsPending {
+		if err := t.log.writeEpochs(t.epochs, t.epochsVersion); err != nil {
+			return err
+		}
+	}
+	for i := range t.segments {
+		if err := t.storeIndex(&t.segments[i]); err != nil {
+			return err
+		}
+		if err := t.segments[i].sync(); err != nil {
+			return err
+		}
+	}
+	for _, s := range t.aborted {
+		if err := s.syncAborted(); err != nil {
+			return err
+		}
+	}
+	if t.dir {
+		if err := t.log.syncDir(); err != nil {
+			return err
+		}
+	}
+	if t.parent {
+		if err := t.log.files.fs.SyncDir(path.Dir(t.log.dir)); err != nil {
+			return fmt.Errorf("syncing %q: %w", path.Dir(t.log.dir), err)
+		}
+	}
+	// Segments go only now, when the segment that continues the log is durable: a crash never finds an empty directory where
+	// there was a log. Source: NATS #6778.
+	for _, s := range t.doomed {
+		if err := t.log.removeFiles(s, t.truncations); err != nil {
+			return err
+		}
+		t.removed++
+	}
+	return nil
+}
+
+// storeIndex writes index entries to the files of s. Those of a rolled segment become durable, as retention trusts its last time
+// entry; those of the active one need not, as recovery checks them against the log. A full disk leaves them in memory.
+func (t *FlushTask) storeIndex(s *flushSegment) error {
+	if !s.store {
+		return nil
+	}
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	if t.truncations != t.log.truncations.Load() || s.file.isGone() {
+		return nil
+	}
+	index, err := s.segment.store(s.index, s.rolled)
+	if isNoSpace(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.index, s.stored = index, true
+	return nil
+}
+
+func (s *flushSegment) sync() error {
+	f, err := s.file.pin()
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", s.path(logSuffix), err)
+	}
+	defer s.file.unpin()
+	// Before the sync: what is written while it runs stays dirty.
+	s.file.setDirty(false)
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("syncing %q: %w", s.path(logSuffix), err)
+	}
+	return nil
+}
+
+func (sh *shared) syncDir() error {
+	if err := sh.files.fs.SyncDir(sh.dir); err != nil {
+		return fmt.Errorf("syncing %q: %w", sh.dir, err)
+	}
+	return nil
+}
+
+// removeFiles takes one segment off the disk. The .log goes first and durably, so that of several removed segments the oldest are
+// gone whenever the power fails: no hole in the middle of a log.
+func (sh *shared) removeFiles(s *segment, truncations uint64) error {
+	sh.mu.Lock()
+	// After a truncation the name may be that of a new segment; the truncation took care of the file.
+	if truncations != sh.truncations.Load() {
+		sh.mu.Unlock()
+		return nil
+	}
+	name := s.path(logSuffix)
+	err := sh.files.fs.Rename(name, name+deletedSuffix)
+	sh.mu.Unlock()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("renaming %q: %w", name, err)
+	}
+	if err := sh.syncDir(); err != nil {
+		return err
+	}
+	for _, name := range []string{
+		name + deletedSuffix, s.path(indexSuffix), s.path(timeIndexSuffix), s.path(txnIndexSuffix),
+	} {
+		if err := sh.files.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Flushed takes the outcome of a task back into the log: err is what Run, or the FS.SyncAll in its place, returned. FlushedOffset
+// advances unless the log was truncated meanwhile: what the task synced may then be bytes that are no longer in the log
+// (redpanda 36de825482). After an error other than ErrNoSpace the log is offline: a second sync would prove nothing.
+func (l *Log) Flushed(t *FlushTask, err error) error {
+	invariant.Check(t != nil && t == l.flight, "a flush task is reported that is not in flight: %s", l.dir)
+	l.flight = nil
+	defer l.recycle(t)
+	if l.failure != nil {
+		return l.failure
+	}
+	l.forgetDoomed(t)
+	if err != nil {
+		if errors.Is(err, ErrNoSpace) {
+			return err
+		}
+		return l.goOffline(err)
+	}
+	if t.truncations != l.truncations.Load() {
+		return nil
+	}
+	l.takeIndexes(t)
+	l.abortedDirty = append(l.abortedDirty[:0], l.abortedDirty[len(t.aborted):]...)
+	if t.dir {
+		l.dirSynced = t.dirChanges
+	}
+	if t.parent {
+		l.parentDirty = false
+	}
+	l.flushed = max(l.flushed, t.end.Offset)
+	// Recovery trusts epochs and indexes below the durable position, so it waits for them.
+	if t.ran || !t.Housekeeping() {
+		lowered := l.durable.Lowered
+		l.durable = t.end
+		l.durable.Lowered = lowered
+	}
+	return nil
+}
+
+// takeIndexes notes what the task did for single segments.
+func (l *Log) takeIndexes(t *FlushTask) {
+	for i := range t.segments {
+		s := &t.segments[i]
+		switch {
+		case s.rolled && s.stored:
+			index := s.index
+			s.segment.index.Store(&index)
+			s.synced = true
+		case s.rolled && t.ran:
+			s.synced = true // the disk is too full for its indexes, which a reader will rebuild
+		case s.stored && s.segment == l.active:
+			l.takeIndex(s)
+		}
+	}
+}
+
+// takeIndex drops the entries that are now in the files from those in memory; appends may have added more since.
+func (l *Log) takeIndex(s *flushSegment) {
+	offsets := s.index.storedOffsets - l.index.storedOffsets
+	times := s.index.storedTimes - l.index.storedTimes
+	l.index.offsets = append([]offsetEntry(nil), l.index.offsets[offsets:]...)
+	l.index.times = append([]timeEntry(nil), l.index.times[times:]...)
+	l.index.storedOffsets, l.index.storedTimes = s.index.storedOffsets, s.index.storedTimes
+	l.view = nil
+}
+
+func (l *Log) forgetDoomed(t *FlushTask) {
+	if t.truncations == l.truncations.Load() {
+		l.doomed = append(l.doomed[:0], l.doomed[t.removed:]...)
+	}
+}
+
+// recycle keeps the memory of a finished task for the next one.
+func (l *Log) recycle(t *FlushTask) {
+	clear(t.segments)
+	clear(t.doomed)
+	clear(t.aborted)
+	t.epochs = Epochs{}
+	l.spare = t
+}

@@ -1,0 +1,83 @@
+package storage
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// segmentSizeMax bounds a segment: positions in an index are 31 bits in Kafka.
+const segmentSizeMax = math.MaxInt32
+
+// segment is one segment of the log. While it is the active one its mutable fields belong to the actor, and readers use the copy in
+// their View (tail); once rolled they are final and anyone may read them.
+type segment struct {
+	file *file
+	base int64
+
+	size int64 // bytes
+	next int64 // offset after the last one; for a rolled segment found on disk the base of the following one
+	// maxTimestamp is the largest timestamp and maxOffset the last offset of the first batch that has it; active segment only.
+	maxTimestamp, maxOffset int64
+	// firstTimestamp is the largest timestamp of the first batch, from which segment.ms counts; unknownTimestamp until it is read.
+	firstTimestamp int64
+
+	// synced says that the file and its indexes are durable. Rolled segments only; belongs to the actor.
+	synced bool
+
+	// index is the state of the indexes once the segment is rolled; nil until somebody needs those of a segment found at Open.
+	index atomic.Pointer[sparse]
+	// cold tracks which of the bytes found at Open passed their CRC; nil if all of them did.
+	cold *cold
+	// aborted says that there is a .txnindex file with entries.
+	aborted atomic.Bool
+	// hints remember where recent reads ended, so that whoever reads on needs no index.
+	hints hints
+}
+
+const unknownTimestamp = math.MinInt64
+
+func newSegment(files *Files, dir string, base int64) *segment {
+	return &segment{
+		file: &file{files: files, dir: dir, base: base},
+		base: base, next: base,
+		maxTimestamp: noTimestamp, maxOffset: base, firstTimestamp: unknownTimestamp,
+	}
+}
+
+// path is the name of one of the segment's files.
+func (s *segment) path(suffix string) string { return s.file.dir + "/" + offsetName(s.base, suffix) }
+
+// fits reports whether offset can be written as 31 bits relative to the base.
+func (s *segment) fits(offset int64) bool {
+	return offset >= s.base && offset-s.base <= math.MaxInt32
+}
+
+// rel is offset relative to the base. The caller made sure that it fits.
+func (s *segment) rel(offset int64) uint32 { return uint32(offset - s.base) }
+
+// relUpTo is rel clamped to what fits, for searching.
+func (s *segment) relUpTo(offset int64) uint32 {
+	return uint32(min(max(offset-s.base, 0), math.MaxInt32))
+}
+
+// hint says that the first batch with an offset of at least offset begins at pos.
+type hint struct{ offset, pos int64 }
+
+// hints is a tiny lossy cache shared by the readers of a segment.
+type hints struct {
+	turn  atomic.Uint32
+	slots [4]atomic.Pointer[hint]
+}
+
+func (h *hints) find(offset int64) (pos int64, ok bool) {
+	for i := range h.slots {
+		if e := h.slots[i].Load(); e != nil && e.offset == offset {
+			return e.pos, true
+		}
+	}
+	return 0, false
+}
+
+func (h *hints) add(offset, pos int64) {
+	h.slots[h.turn.Add(1)%uint32(len(h.slots))].Store(&hint{offset, pos})
+}

@@ -1,0 +1,225 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/record"
+)
+
+func timeEntryOf(b []byte) timeEntry {
+	return timeEntry{int64(binary.BigEndian.Uint64(b)), binary.BigEndian.Uint32(b[8:])}
+}
+
+func (e timeEntry) appendTo(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, uint64(e.timestamp)), e.rel)
+}
+
+// OffsetForTimestamp is the first record below upTo whose timestamp (milliseconds) is at least ts, and that timestamp. ok is false if
+// there is none. Reads, and decompresses, one batch; errors as of Locate. Source: UnifiedLog.fetchOffsetByTimestamp.
+func (v *View) OffsetForTimestamp(ts, upTo int64) (offset, timestamp int64, ok bool, err error) {
+	if v.Stale() {
+		return -1, -1, false, ErrStale
+	}
+	upTo = min(upTo, v.end)
+	for i := range v.segments() {
+		p := v.piece(i)
+		if p.base >= upTo {
+			break
+		}
+		offset, timestamp, ok, err = v.timestampIn(p, ts, upTo)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if ok || err != nil {
+			return offset, timestamp, ok, v.readError(err)
+		}
+	}
+	return -1, -1, false, nil
+}
+
+// timestampIn is OffsetForTimestamp in one segment.
+func (v *View) timestampIn(p piece, ts, upTo int64) (offset, timestamp int64, ok bool, err error) {
+	f, err := p.file.pin()
+	if err != nil {
+		return -1, -1, false, err
+	}
+	defer p.file.unpin()
+	largest, _, err := v.largest(p, f)
+	if err != nil || largest < ts {
+		return -1, -1, false, err
+	}
+	// No record before the batch of this entry is as young as ts.
+	from := max(v.start, p.base)
+	e, found, err := p.findTime(v.mustIndex(p), func(e timeEntry) bool { return e.timestamp <= ts })
+	if err != nil {
+		return -1, -1, false, v.indexError(p, err)
+	}
+	if found {
+		from = max(from, p.base+int64(e.rel))
+	}
+	pos, err := v.seek(p, f, from)
+	if err != nil {
+		return -1, -1, false, err
+	}
+	w := walkHeaders(f, pos, p.size)
+	defer w.close()
+	for !w.done() {
+		h, size, err := w.header(p.base)
+		if err != nil {
+			return -1, -1, false, p.corrupt(err, from)
+		}
+		if h.BaseOffset() >= upTo {
+			break
+		}
+		if h.LastOffset() >= from && h.MaxTimestamp() >= ts {
+			offset, timestamp, ok, err := v.recordFrom(h.LastOffset(), ts)
+			if err != nil || ok {
+				return offset, timestamp, ok && offset < upTo, err
+			}
+		}
+		w.pos += size
+	}
+	return -1, -1, false, nil
+}
+
+// largest is the largest timestamp of a segment and the last offset of the first batch that has it.
+func (v *View) largest(p piece, f env.File) (timestamp, offset int64, err error) {
+	if !p.rolled {
+		return v.maxTimestamp, v.maxOffset, nil
+	}
+	x, err := v.indexOf(p, f)
+	if err != nil {
+		return 0, 0, err
+	}
+	return x.lastTime.timestamp, p.base + int64(x.lastTime.rel), nil
+}
+
+// mustIndex is the index of a segment that largest has just loaded.
+func (v *View) mustIndex(p piece) *sparse {
+	if !p.rolled {
+		return &v.index
+	}
+	if x := p.segment.index.Load(); x != nil {
+		return x
+	}
+	empty := newSparse() // another reader found it damaged just now: walk from the beginning
+	return &empty
+}
+
+var errFound = errors.New("found")
+
+// recordFrom is the first record at least as young as ts, and not below the log start, in the batch that contains offset.
+func (v *View) recordFrom(offset, ts int64) (found, timestamp int64, ok bool, err error) {
+	b, err := v.batchAt(offset)
+	if err != nil {
+		return -1, -1, false, err
+	}
+	err = b.Each(nil, func(r record.Record) error {
+		if r.Timestamp < ts || r.Offset < v.start {
+			return nil
+		}
+		found, timestamp, ok = r.Offset, r.Timestamp, true
+		return errFound
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return -1, -1, false, errors.Join(&Corruption{File: v.dir, Offset: b.BaseOffset(), Reason: "records cannot be read"}, err)
+	}
+	return found, timestamp, ok, nil
+}
+
+// batchAt reads the batch that contains offset, checked, into memory of its own.
+func (v *View) batchAt(offset int64) (record.Batch, error) {
+	span, err := v.Locate(offset, offset+1, 0)
+	if err != nil {
+		return nil, err
+	}
+	if span.Len == 0 {
+		return nil, ErrOutOfRange
+	}
+	defer span.Release()
+	b := make([]byte, span.Len)
+	_, err = v.Read(span, b)
+	return b, err
+}
+
+// MaxTimestamp is the first record below upTo that has the largest timestamp there (KIP-734), and that timestamp; ok is false if no
+// record has one. Reads one batch, and batch headers of the segment upTo lies in; errors as of Locate.
+func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err error) {
+	if v.Stale() {
+		return -1, -1, false, ErrStale
+	}
+	upTo = min(upTo, v.end)
+	best, at := int64(noTimestamp), int64(-1)
+	for i := range v.segments() {
+		p := v.piece(i)
+		if p.base >= upTo {
+			break
+		}
+		largest, last, err := v.largestBelow(p, upTo)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return -1, -1, false, v.readError(err)
+		}
+		if largest > best {
+			best, at = largest, last
+		}
+	}
+	if at < v.start {
+		return -1, -1, false, nil
+	}
+	b, err := v.batchAt(at)
+	if err != nil {
+		return -1, -1, false, err
+	}
+	offset, err = b.OffsetOfMaxTimestamp(nil)
+	if err != nil {
+		return -1, -1, false, errors.Join(&Corruption{File: v.dir, Offset: at, Reason: "records cannot be read"}, err)
+	}
+	return offset, best, true, nil
+}
+
+// largestBelow is largest for the batches that begin below upTo.
+func (v *View) largestBelow(p piece, upTo int64) (timestamp, offset int64, err error) {
+	f, err := p.file.pin()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer p.file.unpin()
+	timestamp, offset, err = v.largest(p, f)
+	if err != nil || offset < upTo {
+		return timestamp, offset, err
+	}
+	// The largest so far, by the index, and then by the headers up to upTo.
+	timestamp, offset = noTimestamp, p.base
+	e, ok, err := p.findTime(v.mustIndex(p), func(e timeEntry) bool { return p.base+int64(e.rel) < upTo })
+	if err != nil {
+		return 0, 0, v.indexError(p, err)
+	}
+	if ok {
+		timestamp, offset = e.timestamp, p.base+int64(e.rel)
+	}
+	pos, err := v.seek(p, f, offset)
+	if err != nil {
+		return 0, 0, err
+	}
+	w := walkHeaders(f, pos, p.size)
+	defer w.close()
+	for !w.done() {
+		h, size, err := w.header(p.base)
+		if err != nil {
+			return 0, 0, p.corrupt(err, offset)
+		}
+		if h.BaseOffset() >= upTo {
+			break
+		}
+		if h.MaxTimestamp() > timestamp {
+			timestamp, offset = h.MaxTimestamp(), h.LastOffset()
+		}
+		w.pos += size
+	}
+	return timestamp, offset, nil
+}

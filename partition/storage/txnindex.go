@@ -1,0 +1,214 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+)
+
+// abortedSize is the size of an entry of a .txnindex file.
+const abortedSize = 34
+
+// AbortedTxn is one aborted transaction of one producer in one partition. Source: AbortedTxn.
+type AbortedTxn struct {
+	ProducerID  int64
+	FirstOffset int64
+	// LastOffset is the offset of the abort marker.
+	LastOffset int64
+	// LastStableOffset is that of the log when the marker was written: every transaction that began below it had ended by then.
+	LastStableOffset int64
+}
+
+func (t AbortedTxn) appendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint16(b, 0)
+	for _, v := range [...]int64{t.ProducerID, t.FirstOffset, t.LastOffset, t.LastStableOffset} {
+		b = binary.BigEndian.AppendUint64(b, uint64(v))
+	}
+	return b
+}
+
+func parseAborted(b []byte) (t AbortedTxn, err error) {
+	if version := binary.BigEndian.Uint16(b); version != 0 {
+		return t, fmt.Errorf("version %d", version)
+	}
+	for i, v := range [...]*int64{&t.ProducerID, &t.FirstOffset, &t.LastOffset, &t.LastStableOffset} {
+		*v = int64(binary.BigEndian.Uint64(b[2+8*i:]))
+	}
+	if t.FirstOffset > t.LastOffset {
+		return t, fmt.Errorf("first offset %d after last offset %d", t.FirstOffset, t.LastOffset)
+	}
+	return t, nil
+}
+
+// AppendAborted notes aborted transactions, in the order of their markers, which are in the log already. What the index has already,
+// as far as the marker's offset tells, is left out, so that producer state may be replayed over it. The entries are durable with the
+// next flush. A full disk is ErrNoSpace and any other failure takes the log offline, as a reader would see aborted records.
+func (l *Log) AppendAborted(txns ...AbortedTxn) error {
+	if l.failure != nil {
+		return l.failure
+	}
+	for _, t := range txns {
+		s := l.segmentAt(t.LastOffset)
+		if s == nil {
+			continue
+		}
+		if err := l.appendAborted(s, t); isNoSpace(err) {
+			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		} else if err != nil {
+			return l.goOffline(err)
+		}
+	}
+	return nil
+}
+
+// segmentAt is the segment that holds offset, nil if none does.
+func (l *Log) segmentAt(offset int64) *segment {
+	if l.active == nil || offset >= l.end || offset < l.firstBase() {
+		return nil
+	}
+	if offset >= l.active.base {
+		return l.active
+	}
+	return l.rolled[sort.Search(len(l.rolled), func(i int) bool { return l.rolled[i].base > offset })-1]
+}
+
+func (l *Log) appendAborted(s *segment, t AbortedTxn) error {
+	name := s.path(txnIndexSuffix)
+	f, err := openOrCreate(l.files.fs, name)
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", name, err)
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", name, err)
+	}
+	size -= size % abortedSize // a torn entry
+	if size > 0 {
+		var b [abortedSize]byte
+		if _, err := readFull(f, b[:], size-abortedSize); err != nil {
+			return fmt.Errorf("reading %q: %w", name, err)
+		}
+		if last, err := parseAborted(b[:]); err == nil && last.LastOffset >= t.LastOffset {
+			return nil
+		}
+	}
+	if _, err := f.WriteAt(t.appendTo(nil), size); err != nil {
+		_ = f.Truncate(size) // of no consequence: a torn entry is overwritten
+		return fmt.Errorf("writing %q: %w", name, err)
+	}
+	if !s.aborted.Swap(true) {
+		l.dirChanges++
+	}
+	l.abortedDirty = append(l.abortedDirty, s)
+	return nil
+}
+
+// syncAborted makes the index of s durable.
+func (s *segment) syncAborted() error {
+	f, err := s.file.files.fs.Open(s.path(txnIndexSuffix), true)
+	if err != nil && s.file.isGone() {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", s.path(txnIndexSuffix), err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("syncing %q: %w", s.path(txnIndexSuffix), err)
+	}
+	return nil
+}
+
+// RebuildAborted makes txns, ordered by their markers, the only aborted transactions with a marker at or after from: what a caller
+// found by replaying the log from there (see Recovered.AbortedFrom). Blocks.
+func (l *Log) RebuildAborted(from int64, txns []AbortedTxn) error {
+	if l.failure != nil {
+		return l.failure
+	}
+	for _, s := range l.all() {
+		if s.next <= from || !s.aborted.Load() {
+			continue
+		}
+		if err := l.cutAborted(s, from); err != nil {
+			return l.goOffline(err)
+		}
+	}
+	return l.AppendAborted(txns...)
+}
+
+// cutAborted removes the entries whose markers are at or after end from the index of s.
+func (l *Log) cutAborted(s *segment, end int64) error {
+	entries, err := s.readAborted()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	n := 0
+	for n < len(entries) && entries[n].LastOffset < end {
+		n++
+	}
+	s.aborted.Store(n > 0)
+	f, err := l.files.fs.Open(s.path(txnIndexSuffix), true)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Truncate(int64(n * abortedSize)); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// readAborted reads the whole index of s. ErrCorrupt at an entry that cannot be; the ones before it are returned.
+func (s *segment) readAborted() ([]AbortedTxn, error) {
+	name := s.path(txnIndexSuffix)
+	b, err := readFile(s.file.files.fs, name)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]AbortedTxn, 0, len(b)/abortedSize)
+	for ; len(b) >= abortedSize; b = b[abortedSize:] {
+		t, err := parseAborted(b)
+		if err == nil && len(entries) > 0 && t.LastOffset <= entries[len(entries)-1].LastOffset {
+			err = fmt.Errorf("marker at %d after %d", t.LastOffset, entries[len(entries)-1].LastOffset)
+		}
+		if err != nil {
+			return entries, &Corruption{File: name, Pos: int64(len(entries) * abortedSize), Offset: s.base, Reason: err.Error()}
+		}
+		entries = append(entries, t)
+	}
+	return entries, nil
+}
+
+// Aborted lists the aborted transactions with records in [from, upTo), in the order of their markers. Source:
+// TransactionIndex.collectAbortedTxns.
+func (v *View) Aborted(from, upTo int64) ([]AbortedTxn, error) {
+	var found []AbortedTxn
+	for i := v.segmentOf(from); i < v.segments(); i++ {
+		p := v.piece(i)
+		if !p.aborted.Load() {
+			continue
+		}
+		entries, err := p.readAborted()
+		if err != nil {
+			if p.file.isGone() {
+				err = errGone
+			}
+			return nil, v.readError(err)
+		}
+		for _, t := range entries {
+			if t.LastOffset >= from && t.FirstOffset < upTo {
+				found = append(found, t)
+			}
+			if t.LastStableOffset >= upTo {
+				return found, nil
+			}
+		}
+	}
+	return found, nil
+}
