@@ -150,6 +150,16 @@ func (r *Recorder) Invoke(op Op) *Op {
 	return p
 }
 
+// Now is a fresh instant, for an operation that is added with InvokeAt when it is known what it was.
+func (r *Recorder) Now() Instant { return r.now() }
+
+// InvokeAt adds op as begun at an earlier instant.
+func (r *Recorder) InvokeAt(at Instant, op Op) *Op {
+	p := r.Invoke(op)
+	p.Invoked = at
+	return p
+}
+
 // Complete ends op now.
 func (r *Recorder) Complete(op *Op, outcome Outcome) { op.Outcome, op.Complete = outcome, r.now() }
 

@@ -103,10 +103,12 @@ func NewIndex(h *History) *Index {
 		x.topics[h.Topics[i].ID] = &h.Topics[i]
 	}
 	byKey := map[protocol.TopicPartition]*Partition{}
-	for _, op := range h.Ops {
+	ops := slices.Clone(h.Ops)
+	slices.SortStableFunc(ops, func(a, b *Op) int { return cmp.Compare(a.Invoked, b.Invoked) })
+	for _, op := range ops {
 		x.noteTopic(op)
 	}
-	for _, op := range h.Ops {
+	for _, op := range ops {
 		x.note(op, byKey)
 	}
 	for _, key := range h.Finished {

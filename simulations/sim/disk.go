@@ -111,7 +111,7 @@ func (d *Disk) newDir() *inode {
 	return n
 }
 
-func (d *Disk) now() time.Time { return epoch.Add(d.world.now) }
+func (d *Disk) now() time.Time { return Epoch.Add(d.world.now) }
 
 // write puts b at off into the cache.
 func (n *inode) write(b []byte, off int64) {

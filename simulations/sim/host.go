@@ -9,8 +9,8 @@ import (
 	"github.com/troupe-broker/troupe/actors/env"
 )
 
-// epoch is the wall clock at the beginning of every world.
-var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+// Epoch is the wall clock at the beginning of every world.
+var Epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Timing says how long things take on a host. The means are of exponential draws.
 type Timing struct {
@@ -202,7 +202,7 @@ type clock struct{ p *Process }
 // Now is the wall clock: skewed and drifting, without a monotonic part.
 func (c clock) Now() time.Time {
 	h := c.p.Host
-	return epoch.Add(h.Skew + c.local(h.World.now))
+	return Epoch.Add(h.Skew + c.local(h.World.now))
 }
 
 // Mono runs with the drift of the host and starts anywhere.

@@ -1,0 +1,205 @@
+package workload
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/simulations/check"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Everything in a record follows from its value and the partition it is sent to, so that whoever reads it can tell what it must be:
+//
+//	key      "k" and the value modulo 13
+//	value    8 bytes value, 16 bytes topic id, 4 bytes partition, then padding: a run of one byte, both drawn from the value
+//	headers  one "h" with the value in decimal for every third record
+const recordHead = 8 + 16 + 4
+
+func keyOf(v int64) []byte { return strconv.AppendInt([]byte("k"), v%13, 10) }
+
+func valueOf(v int64, tp protocol.TopicPartition, padMax int) []byte {
+	h := xxhash.Sum64String(strconv.FormatInt(v, 36))
+	pad := int(h % uint64(padMax+1))
+	b := make([]byte, recordHead, recordHead+pad)
+	binary.BigEndian.PutUint64(b, uint64(v))
+	copy(b[8:], tp.Topic[:])
+	binary.BigEndian.PutUint32(b[24:], uint32(tp.Partition))
+	return append(b, bytes.Repeat([]byte{byte(h >> 56)}, pad)...)
+}
+
+func headersOf(v int64) []kmsg.Header {
+	if v%3 != 0 {
+		return nil
+	}
+	return []kmsg.Header{{Key: "h", Value: strconv.AppendInt(nil, v, 10)}}
+}
+
+// producerState is what an idempotent producer writes into its batches; -1 everywhere for one that is not.
+type producerState struct {
+	id    int64
+	epoch int16
+}
+
+var noProducer = producerState{-1, -1}
+
+// encodeBatch builds the batch of op's values.
+func encodeBatch(op *check.Op, by producerState, sequence int32, padMax int) []byte {
+	var records []byte
+	first := op.Timestamps[0]
+	last := first
+	for i, v := range op.Values {
+		r := kmsg.Record{
+			TimestampDelta64: op.Timestamps[i] - first, OffsetDelta: int32(i),
+			Key: keyOf(v), Value: valueOf(v, op.Key, padMax), Headers: headersOf(v),
+		}
+		last = max(last, op.Timestamps[i])
+		records = appendRecord(records, &r)
+	}
+	b := kmsg.RecordBatch{
+		PartitionLeaderEpoch: -1, Magic: 2, LastOffsetDelta: int32(len(op.Values) - 1), FirstTimestamp: first, MaxTimestamp: last,
+		ProducerID: by.id, ProducerEpoch: by.epoch, FirstSequence: sequence, NumRecords: int32(len(op.Values)), Records: records,
+	}
+	b.Length = int32(49 + len(records))
+	raw := b.AppendTo(nil)
+	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], castagnoli))
+	return raw
+}
+
+// appendRecord appends r behind its length, which kmsg leaves to us.
+func appendRecord(dst []byte, r *kmsg.Record) []byte {
+	r.Length = 0
+	body := r.AppendTo(nil)[1:] // a zero length is one byte
+	dst = binary.AppendVarint(dst, int64(len(body)))
+	return append(dst, body...)
+}
+
+// fetched is one record of a fetch answer.
+type fetched struct {
+	check.Read
+	pid      int64
+	sequence int32
+}
+
+var (
+	errShort = errors.New("batch cut off")
+	errFrame = errors.New("unreadable batch")
+)
+
+// decodeBatches reads the record bytes of one partition of a fetch answer. A batch cut off at the end is allowed, as in Kafka. Anything
+// else that is wrong comes back as an error, or as the Damage of the record.
+func decodeBatches(b []byte, tp protocol.TopicPartition, padMax int, appendTime bool) (out []fetched, err error) {
+	for len(b) > 0 {
+		size, err := batchSize(b)
+		if err == errShort {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		if out, err = decodeBatch(out, b[:size], tp, padMax, appendTime); err != nil {
+			return out, err
+		}
+		b = b[size:]
+	}
+	return out, nil
+}
+
+func batchSize(b []byte) (int, error) {
+	if len(b) < 61 {
+		return 0, errShort
+	}
+	length := int32(binary.BigEndian.Uint32(b[8:]))
+	if length < 49 || b[16] != 2 {
+		return 0, fmt.Errorf("%w: length %d, magic %d", errFrame, length, b[16])
+	}
+	if int(length)+12 > len(b) {
+		return 0, errShort
+	}
+	return int(length) + 12, nil
+}
+
+func decodeBatch(out []fetched, raw []byte, tp protocol.TopicPartition, padMax int, appendTime bool) ([]fetched, error) {
+	if got, want := crc32.Checksum(raw[21:], castagnoli), binary.BigEndian.Uint32(raw[17:]); got != want {
+		return out, fmt.Errorf("%w: CRC %08x, header says %08x", errFrame, got, want)
+	}
+	var b kmsg.RecordBatch
+	if err := b.ReadFrom(raw); err != nil {
+		return out, fmt.Errorf("%w: %w", errFrame, err)
+	}
+	if b.Attributes&0x27 != 0 {
+		return out, fmt.Errorf("%w: attributes %x", errFrame, b.Attributes)
+	}
+	rest := b.Records
+	for i := range b.NumRecords {
+		length, n := binary.Varint(rest)
+		if n <= 0 || length < 0 || int(length) > len(rest)-n {
+			return out, fmt.Errorf("%w: record %d of %d", errFrame, i, b.NumRecords)
+		}
+		var r kmsg.Record
+		if err := r.ReadFrom(rest[:n+int(length)]); err != nil {
+			return out, fmt.Errorf("%w: record %d: %w", errFrame, i, err)
+		}
+		rest = rest[n+int(length):]
+		out = append(out, decodeRecord(&b, &r, padMax, appendTime))
+	}
+	if len(rest) > 0 || b.LastOffsetDelta != b.NumRecords-1 {
+		return out, fmt.Errorf("%w: %d bytes behind %d records, last offset delta %d", errFrame, len(rest), b.NumRecords, b.LastOffsetDelta)
+	}
+	return out, nil
+}
+
+func decodeRecord(b *kmsg.RecordBatch, r *kmsg.Record, padMax int, appendTime bool) fetched {
+	f := fetched{pid: b.ProducerID, sequence: b.FirstSequence + r.OffsetDelta}
+	f.Offset, f.Timestamp = b.FirstOffset+int64(r.OffsetDelta), b.FirstTimestamp+r.TimestampDelta64
+	if b.Attributes&8 != 0 {
+		f.Timestamp = b.MaxTimestamp
+	}
+	f.Value = -1
+	if (b.Attributes&8 != 0) != appendTime {
+		f.Damage = fmt.Sprintf("timestamp type bit %v", b.Attributes&8 != 0)
+	}
+	if len(r.Value) < recordHead {
+		f.Damage = fmt.Sprintf("value of %d bytes", len(r.Value))
+		return f
+	}
+	f.Value = int64(binary.BigEndian.Uint64(r.Value))
+	var sent protocol.TopicPartition
+	copy(sent.Topic[:], r.Value[8:])
+	sent.Partition = int32(binary.BigEndian.Uint32(r.Value[24:]))
+	switch {
+	case !bytes.Equal(r.Value, valueOf(f.Value, sent, padMax)):
+		f.Damage = "other value bytes than were sent"
+	case !bytes.Equal(r.Key, keyOf(f.Value)):
+		f.Damage = fmt.Sprintf("key %q", r.Key)
+	case !sameHeaders(r.Headers, headersOf(f.Value)):
+		f.Damage = fmt.Sprintf("headers %v", r.Headers)
+	}
+	h := xxhash.New()
+	h.Write(r.Key)
+	h.Write(r.Value)
+	fmt.Fprint(h, f.Timestamp, b.ProducerID, b.ProducerEpoch, f.sequence)
+	f.Sum = max(1, h.Sum64())
+	return f
+}
+
+func sameHeaders(a, b []kmsg.Header) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Key != b[i].Key || !bytes.Equal(a[i].Value, b[i].Value) {
+			return false
+		}
+	}
+	return true
+}
+
+func digest(b []byte) uint64 { return xxhash.Sum64(b) }

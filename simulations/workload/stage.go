@@ -1,0 +1,145 @@
+package workload
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/simulations/check"
+)
+
+// Settings is what a seed draws for its clients.
+type Settings struct {
+	Producers, Consumers int
+	// Topics is the number of topics created at the beginning; Partitions bounds those of one.
+	Topics, Partitions int
+	// Deletes lets the administrator delete, recreate and grow topics; Trims lets it delete records.
+	Deletes, Trims bool
+	// Reconfigures lets it change topic configurations.
+	Reconfigures bool
+	// Pace is the mean time between the sends of one producer.
+	Pace time.Duration
+	// BatchMax is the largest number of records of a batch, PadMax the largest padding of a value in bytes.
+	BatchMax, PadMax int
+	// FetchBytes bounds fetch answers; small ones cut batches off.
+	FetchBytes int32
+	// OldVersions is the chance of a client to pin APIs to lower versions.
+	OldVersions float64
+	// NearWrap starts sequences just below the point where they wrap.
+	NearWrap bool
+	// OS is the chance of a topic to have durability=os.
+	OS float64
+	// LogAppendTime is the chance of a topic to have the broker's timestamps.
+	LogAppendTime float64
+	// Plain is the chance of a producer to be without idempotence.
+	Plain float64
+	// SegmentBytes is set on topics if not 0. The broker's validator must allow it.
+	SegmentBytes int32
+	// Retention is the chance of a topic to delete old segments by size.
+	Retention float64
+}
+
+// Topic is one incarnation of a topic as the clients know it.
+type Topic struct {
+	check.Topic
+	Partitions int32
+	created    *check.Op
+	// gone is set as soon as somebody asked to delete it.
+	gone bool
+}
+
+// Stage is what the clients of one run share: the history, what topics there are, the next value.
+type Stage struct {
+	Settings
+	Rec        check.Recorder
+	env        Env
+	violations func(format string, args ...any)
+	topics     []*Topic // alive, in order of creation
+	all        []*Topic
+	value      int64
+	processes  int
+	stopped    bool // no new operations
+	// Acked counts acknowledged batches, for progress.
+	Acked      int64
+	identities map[int64]string
+	// highest acknowledged end of each partition: the final read must reach it.
+	highest map[protocol.TopicPartition]int64
+	// Excused says that acknowledged records may be gone, so that fencing a producer by its sequence is no surprise.
+	Excused func(*Topic) bool
+	// Seen counts answers by API and error code.
+	Seen map[string]int
+}
+
+// NewStage sets the stage; violate hears of what clients find wrong at once.
+func NewStage(e Env, s Settings, violate func(format string, args ...any)) *Stage {
+	return &Stage{
+		Settings: s, env: e, violations: violate, highest: map[protocol.TopicPartition]int64{}, Seen: map[string]int{},
+		identities: map[int64]string{},
+		Excused:    func(*Topic) bool { return false },
+	}
+}
+
+func (s *Stage) violate(format string, args ...any) { s.violations(format, args...) }
+
+// Stop keeps clients from beginning anything new; what is in flight ends.
+func (s *Stage) Stop() { s.stopped = true }
+
+// Topics are the topics nobody asked to delete.
+func (s *Stage) Topics() []*Topic { return s.topics }
+
+func (s *Stage) newProcess() int {
+	s.processes++
+	return s.processes
+}
+
+func (s *Stage) nextValues(n int) []int64 {
+	out := make([]int64, n)
+	for i := range out {
+		s.value++
+		out[i] = s.value
+	}
+	return out
+}
+
+func (s *Stage) addTopic(t *Topic) {
+	s.topics = append(s.topics, t)
+	s.all = append(s.all, t)
+	s.Rec.Topic(t.Topic)
+}
+
+func (s *Stage) dropTopic(t *Topic) {
+	t.gone = true
+	s.topics = slices.DeleteFunc(s.topics, func(o *Topic) bool { return o == t })
+}
+
+// pick draws a partition of a living topic; ok is false when there is none.
+func (s *Stage) pick(intn func(int) int) (t *Topic, tp protocol.TopicPartition, ok bool) {
+	if len(s.topics) == 0 {
+		return nil, tp, false
+	}
+	t = s.topics[intn(len(s.topics))]
+	return t, protocol.TopicPartition{Topic: t.ID, Partition: int32(intn(int(t.Partitions)))}, true
+}
+
+// byID is the topic of an id, alive or not.
+func (s *Stage) byID(id protocol.TopicID) *Topic {
+	for _, t := range s.all {
+		if t.ID == id {
+			return t
+		}
+	}
+	return nil
+}
+
+func (s *Stage) saw(api string, code int16) {
+	s.Seen[fmt.Sprintf("%s %s", api, protocol.Code(code).Name())]++
+}
+
+// identity notes a producer id; no id is ever given twice.
+func (s *Stage) identity(name string, id int64) {
+	if other, given := s.identities[id]; given {
+		s.violate("producer id %d was given to %s and to %s", id, other, name)
+	}
+	s.identities[id] = name
+}
