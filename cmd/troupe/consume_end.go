@@ -117,13 +117,13 @@ func fetchOnce(ctx context.Context, c *client, tp topicPartition, offset int64, 
 }
 
 func fetchPartition(ctx context.Context, c *client, tp topicPartition, offset int64, committed bool) (*kmsg.FetchResponseTopicPartition, error) {
-	leader, epoch, err := c.PartitionLeader(tp.topic, tp.partition)
+	topics, err := c.admin.ListTopicsWithInternal(ctx, tp.topic)
 	if err != nil {
 		return nil, err
 	}
-	meta, err := c.admin.ListTopicsWithInternal(ctx, tp.topic)
-	if err != nil {
-		return nil, err
+	about := topics[tp.topic].Partitions[tp.partition]
+	if about.Err != nil {
+		return nil, about.Err
 	}
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxBytes, req.MinBytes, req.SessionEpoch = probeBytes, 0, -1
@@ -131,11 +131,11 @@ func fetchPartition(ctx context.Context, c *client, tp topicPartition, offset in
 		req.IsolationLevel = 1
 	}
 	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.CurrentLeaderEpoch, part.FetchOffset, part.PartitionMaxBytes = tp.partition, epoch, offset, probeBytes
+	part.Partition, part.CurrentLeaderEpoch, part.FetchOffset, part.PartitionMaxBytes = tp.partition, about.LeaderEpoch, offset, probeBytes
 	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic, topic.TopicID, topic.Partitions = tp.topic, meta[tp.topic].ID, []kmsg.FetchRequestTopicPartition{part}
+	topic.Topic, topic.TopicID, topic.Partitions = tp.topic, topics[tp.topic].ID, []kmsg.FetchRequestTopicPartition{part}
 	req.Topics = append(req.Topics, topic)
-	resp, err := c.Broker(int(leader)).RetriableRequest(ctx, req)
+	resp, err := c.Broker(int(about.Leader)).RetriableRequest(ctx, req)
 	if err != nil {
 		return nil, err
 	}
