@@ -1,0 +1,131 @@
+package replica
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of the transcripts; commit a change only if you can explain it")
+
+// TestTranscripts runs testdata/*.txt: a line that begins with "> " is a command, the lines below it what followed.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			raw, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := replay(string(raw))
+			if *rewrite {
+				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got != string(raw) {
+				t.Errorf("got:\n%s\nwant:\n%s", got, raw)
+			}
+		})
+	}
+}
+
+func replay(script string) string {
+	var out strings.Builder
+	stage := &stage{}
+	for _, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
+		if command, ok := strings.CutPrefix(line, "> "); ok {
+			fmt.Fprintf(&out, "%s\n%s", line, stage.do(strings.Fields(command)))
+		} else if line == "" || strings.HasPrefix(line, "#") {
+			fmt.Fprintln(&out, line)
+		}
+	}
+	return out.String()
+}
+
+type stage struct {
+	leader *Leader
+	awaits Awaits
+	nextID uint64
+}
+
+// do runs one command, key=value arguments behind its name, and describes what followed.
+func (s *stage) do(words []string) string {
+	arg := map[string]string{}
+	for _, w := range words[1:] {
+		k, v, _ := strings.Cut(w, "=")
+		arg[k] = v
+	}
+	num := func(key string) int64 {
+		n, _ := strconv.ParseInt(arg[key], 10, 64)
+		return n
+	}
+	var out strings.Builder
+	code := func(c protocol.Code) { fmt.Fprintf(&out, "  %s\n", c.Name()) }
+	switch words[0] {
+	case "lead":
+		s.leader = NewLeader(term(arg), Log{num("end"), num("flushed"), num("hw")})
+	case "reconfigure":
+		s.leader.Reconfigure(term(arg))
+	case "appended":
+		s.leader.Appended(num("end"))
+	case "flushed":
+		s.leader.Flushed(num("end"))
+	case "followed":
+		s.leader.Followed(protocol.NodeID(num("node")), num("end"), num("flushed"))
+	case "admit":
+		code(s.leader.Admit(int16(num("acks"))))
+	case "park":
+		s.nextID++
+		s.leader.Park(Ack{End: num("end"), Acks: int16(num("acks")), Deadline: time.Duration(num("deadline")), Answer: &protocol.Produced{Answer: protocol.Answer{ID: s.nextID}}})
+		fmt.Fprintf(&out, "  ack %d waits\n", s.nextID)
+	case "release":
+		s.leader.Release(time.Duration(num("now")), func(a *Ack, c protocol.Code) { fmt.Fprintf(&out, "  ack %d: %s\n", a.Answer.ID, c.Name()) })
+	case "resign":
+		s.leader.Resign(protocol.NotLeaderOrFollower, func(a *Ack, c protocol.Code) { fmt.Fprintf(&out, "  ack %d: %s\n", a.Answer.ID, c.Name()) })
+	case "await":
+		s.nextID++
+		s.awaits.Park(Await{ReplyTo: actors.NewPID("n", "reader"), ID: s.nextID, Offset: num("offset"), Committed: arg["committed"] == "true", Deadline: time.Duration(num("deadline"))})
+		fmt.Fprintf(&out, "  reader %d waits\n", s.nextID)
+	case "forget":
+		s.awaits.Forget(actors.NewPID("n", "reader"), uint64(num("id")))
+	case "wake":
+		s.awaits.Wake(s.leader.HighWatermark(), num("lso"), time.Duration(num("now")), func(a Await) { fmt.Fprintf(&out, "  reader %d looks\n", a.ID) })
+	default:
+		return "  unknown command\n"
+	}
+	if s.leader != nil {
+		fmt.Fprintf(&out, "  hw=%d", s.leader.HighWatermark())
+		if at, ok := s.leader.NextDeadline(); ok {
+			fmt.Fprintf(&out, " next=%d", at)
+		}
+		fmt.Fprintln(&out)
+	}
+	return out.String()
+}
+
+func term(arg map[string]string) Term {
+	t := Term{Self: 1, Epoch: 1, MinISR: 1}
+	if arg["durability"] == "os" {
+		t.Durability = protocol.DurabilityOS
+	}
+	if n, err := strconv.Atoi(arg["min"]); err == nil {
+		t.MinISR = n
+	}
+	for _, n := range strings.Split(arg["isr"], ",") {
+		id, _ := strconv.Atoi(n)
+		t.ISR = append(t.ISR, protocol.NodeID(id))
+	}
+	return t
+}
