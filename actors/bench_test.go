@@ -124,7 +124,7 @@ func BenchmarkEdgeRoundTrip(b *testing.B) {
 func BenchmarkIdleActor(b *testing.B) {
 	s := NewSystem(Config{Env: newRealEnv()})
 	defer shutdown(b, s)
-	before := heap()
+	before := heapInUse()
 	shared := receiveFunc(func(*Context, any) {})
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -137,23 +137,23 @@ func BenchmarkIdleActor(b *testing.B) {
 		runtime.Gosched()
 	}
 	b.StopTimer()
-	b.ReportMetric(float64(heap()-before)/float64(b.N), "B/actor")
+	b.ReportMetric(float64(heapInUse()-before)/float64(b.N), "B/actor")
 }
 
 // BenchmarkSystem reports the memory of a system without actors.
 func BenchmarkSystem(b *testing.B) {
-	before := heap()
+	before := heapInUse()
 	var all []*System
 	for range b.N {
 		all = append(all, NewSystem(Config{Env: newRealEnv()}))
 	}
-	b.ReportMetric(float64(heap()-before)/float64(b.N), "B/system")
+	b.ReportMetric(float64(heapInUse()-before)/float64(b.N), "B/system")
 	for _, s := range all {
 		shutdown(b, s)
 	}
 }
 
-func heap() uint64 {
+func heapInUse() uint64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats

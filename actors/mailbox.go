@@ -21,8 +21,8 @@ type cell struct {
 	started   bool // guarded by mu: protoactor finished building its side
 	closed    bool // guarded by mu: takes no ordinary messages any more
 	ended     bool // guarded by mu: takes no system messages any more
-	count     int  // guarded by mu: messages queued or in the chunk being read
-	bytes     int  // guarded by mu: their weight
+	count     int  // guarded by mu: messages not yet delivered, up to one chunk more
+	bytes     int  // guarded by mu: their weight, and that of the chunk being read
 	user, ctl queue
 	next      *cell // in the pool's ready list
 
@@ -152,9 +152,7 @@ func (c *cell) run() {
 		c.runTurn()
 	}
 	c.mu.Lock()
-	if c.current != nil && c.current.r == c.current.w {
-		c.release()
-	}
+	c.account()
 	again := !c.ctl.empty() || c.halt == running && (!c.user.empty() || c.current != nil || c.unended > 0)
 	c.scheduled = again
 	c.mu.Unlock()
@@ -196,13 +194,11 @@ func (c *cell) step() {
 	}
 }
 
-// take gives back a chunk that was read, and returns the next system message or, if there is none, makes current the next chunk.
+// take settles accounts, and returns the next system message or, if there is none, makes current the next chunk.
 func (c *cell) take() (control any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current != nil && c.current.r == c.current.w {
-		c.release()
-	}
+	c.account()
 	if msg := c.ctl.pop(); msg != nil {
 		return msg
 	}
@@ -212,12 +208,19 @@ func (c *cell) take() (control any) {
 	return nil
 }
 
-// release settles the account of the current chunk. Called with mu held.
-func (c *cell) release() {
-	c.count -= int(c.current.w)
-	c.bytes -= c.current.bytes
-	c.current.free()
-	c.current = nil
+// account takes the messages that were read off the count, and gives back a chunk that is read to its end. Their weight counts until
+// then. Called with mu held.
+func (c *cell) account() {
+	ch := c.current
+	if ch == nil {
+		return
+	}
+	c.count -= int(ch.r - ch.settled)
+	if ch.settled = ch.r; ch.r == ch.w {
+		c.bytes -= ch.bytes
+		ch.free()
+		c.current = nil
+	}
 }
 
 // deliverUpTo delivers up to n messages of the current chunk and returns how many.

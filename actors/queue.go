@@ -7,10 +7,11 @@ const chunkMessages = 30
 
 // chunk is a piece of a queue. Chunks come from a pool and go back when they are read, so an idle mailbox holds none.
 type chunk struct {
-	next  *chunk
-	bytes int // weight of the messages ever pushed
-	r, w  int32
-	msgs  [chunkMessages]any
+	next    *chunk
+	bytes   int   // weight of the messages ever pushed
+	r, w    uint8 // read, written. Invariant: settled <= r <= w
+	settled uint8 // of the read ones, those taken off the mailbox's count
+	msgs    [chunkMessages]any
 }
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
@@ -18,7 +19,7 @@ var chunks = sync.Pool{New: func() any { return new(chunk) }}
 // free gives a chunk back. Only unread messages still hold references.
 func (c *chunk) free() {
 	clear(c.msgs[c.r:c.w])
-	c.next, c.bytes, c.r, c.w = nil, 0, 0, 0
+	c.next, c.bytes, c.r, c.w, c.settled = nil, 0, 0, 0, 0
 	chunks.Put(c)
 }
 

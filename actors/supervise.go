@@ -61,14 +61,33 @@ func (c *cell) afterEnd(msg any) {
 
 // Receive implements actor.Actor: protoactor's lifecycle. It is never called for ordinary messages.
 func (c *cell) Receive(ctx actor.Context) {
-	switch ctx.Message().(type) {
+	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		c.begin()
 	case *actor.Stopping:
 		c.wind()
 	case *actor.Stopped:
 		c.end()
+	case *actor.Terminated:
+		c.childEnded(m.Who)
 	}
+}
+
+// childEnded queues Terminated for the actor. It runs when protoactor has forgotten the child: were it announced by the child itself,
+// a parent that spawns the name anew could be faster than protoactor, which would then forget the new child for the old.
+func (c *cell) childEnded(child *actor.PID) {
+	c.sys.mu.Lock()
+	f := c.sys.failures[child]
+	delete(c.sys.failures, child)
+	c.sys.mu.Unlock()
+	c.post(terminated(PID{child}, f), true)
+}
+
+func terminated(who PID, f *Failure) Terminated {
+	if f == nil {
+		return Terminated{Who: who} // a nil *Failure is no nil error
+	}
+	return Terminated{Who: who, Cause: f}
 }
 
 // begin builds the actor and delivers Started.
@@ -130,39 +149,33 @@ func (c *cell) refuseAll(ch *chunk) {
 	ch.free()
 }
 
-// end runs when the children are gone and the name is free: it tells those who wait for it.
+// end runs when the children are gone and the name is free: it tells those who wait for it. The parent hears of it from protoactor.
 func (c *cell) end() {
 	c.mu.Lock()
 	c.ended = true
 	late := c.ctl
 	c.ctl = queue{}
 	c.mu.Unlock()
-	said := Terminated{Who: c.self, Cause: c.cause()}
+	x := c.extras()
 	parent := PID{c.proto.Parent()}
-	if !parent.IsZero() {
-		c.sys.Send(parent, said)
+	if x.failure != nil && !parent.IsZero() {
+		c.sys.mu.Lock()
+		c.sys.failures[c.self.pid] = x.failure
+		c.sys.mu.Unlock()
 	}
-	if c.more != nil {
-		for _, w := range c.more.watchers {
-			if !w.Equal(parent) {
-				c.sys.Send(w, said)
-			}
+	said := terminated(c.self, x.failure)
+	for _, w := range x.watchers {
+		if !w.Equal(parent) {
+			c.sys.Send(w, said)
 		}
 	}
 	for msg := late.pop(); msg != nil; msg = late.pop() {
-		if m, ok := msg.(*watch); ok {
+		if m, ok := msg.(*watch); ok && !m.watcher.Equal(parent) {
 			c.sys.Send(m.watcher, said)
 		}
 	}
 	c.actor, c.more = nil, nil
 	c.sys.left(c)
-}
-
-func (c *cell) cause() error {
-	if c.more == nil || c.more.failure == nil {
-		return nil
-	}
-	return c.more.failure
 }
 
 // caught is deferred around every call of the actor's code.

@@ -59,13 +59,15 @@ type System struct {
 	spawning sync.Mutex // held while protoactor builds its side of newborn
 	newborn  *cell      // guarded by spawning
 
-	mu      sync.Mutex
-	top     map[*cell]uint64 // guarded by mu: actors without a parent, numbered in order of birth
-	births  uint64           // guarded by mu
-	alive   int              // guarded by mu
-	closed  bool             // guarded by mu: refuses new actors
-	empty   bool             // guarded by mu: drained is closed
-	drained chan struct{}    // closed when the last actor has left a closed system
+	mu     sync.Mutex
+	top    map[*cell]uint64 // guarded by mu: actors without a parent, numbered in order of birth
+	births uint64           // guarded by mu
+	// failures are why children failed, from their end until their parent hears of it; guarded by mu.
+	failures map[*actor.PID]*Failure
+	alive    int           // guarded by mu
+	closed   bool          // guarded by mu: refuses new actors
+	empty    bool          // guarded by mu: drained is closed
+	drained  chan struct{} // closed when the last actor has left a closed system
 }
 
 // oneShard keeps protoactor's registry small: it makes 1024 maps of SHARD_COUNT shards each, 2.8 MiB with the default of 32.
@@ -74,7 +76,7 @@ var oneShard sync.Once
 // NewSystem makes a system without actors.
 func NewSystem(config Config) *System {
 	oneShard.Do(func() { cmap.SHARD_COUNT = 1 })
-	s := &System{config: config, clock: config.Env.Clock, log: config.Logger, top: map[*cell]uint64{}, drained: make(chan struct{})}
+	s := &System{config: config, clock: config.Env.Clock, log: config.Logger, top: map[*cell]uint64{}, failures: map[*actor.PID]*Failure{}, drained: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

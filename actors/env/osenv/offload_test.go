@@ -50,6 +50,7 @@ func TestClockAndChance(t *testing.T) {
 			t.Error("Stop of a pending timer")
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if fired != time.Second {
 			t.Errorf("fired after %v", fired)
 		}
