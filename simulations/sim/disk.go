@@ -38,7 +38,7 @@ type Disk struct {
 	locks    map[string]*Process
 	// Counts of operations by kind, for reports.
 	Counts [opKinds]int64
-	// Injected counts the faults that struck.
+	// Injected counts the errors that rules injected; crashes are none.
 	Injected int64
 }
 

@@ -108,17 +108,13 @@ func (p *Process) die(how string) {
 
 // Kill is kill -9: the page cache survives, except pages that failed to be written and may be dropped.
 func (p *Process) Kill() {
-	if !p.dead {
-		p.die("kill")
-		p.Host.Disk.processDied()
-	}
+	p.die("kill")
+	p.Host.Disk.processDied()
 }
 
 // PowerLoss ends the process and everything that was not synced, as the crash draws.
 func (p *Process) PowerLoss(c Crash) {
-	if !p.dead {
-		p.die("power loss")
-	}
+	p.die("power loss")
 	p.Host.Disk.powerLoss(c)
 }
 

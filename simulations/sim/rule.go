@@ -148,7 +148,9 @@ func (d *Disk) strike(op Op, name string) *Rule {
 			continue
 		}
 		r.struck++
-		d.Injected++
+		if r.Effect < CrashBefore {
+			d.Injected++
+		}
 		d.world.Trace.Printf("%s: %v %s: rule %v strikes", d.name, op, name, r)
 		return r
 	}
