@@ -2,5 +2,5 @@
 
 package invariant
 
-// Enabled turns on the expensive checks and the counting of Sometimes.
+// Enabled turns on the expensive checks.
 const Enabled = true

@@ -2,7 +2,8 @@
 //
 // Check is on in production: it guards what must hold for the promises to hold, and a broken one is a crash of the actor it happens
 // in. What is too expensive for that stands under `if invariant.Enabled`, which the build tag invariants sets. Sometimes is the
-// opposite of an assertion: it counts whether a rare path was ever taken, so that a simulation can tell that it tested something.
+// opposite of an assertion: it counts, in every build, whether a rare path was ever taken, so that a simulation can tell that it tested
+// something.
 package invariant
 
 import "fmt"
