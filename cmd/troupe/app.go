@@ -52,7 +52,7 @@ func (a *app) command() *cobra.Command {
 		}
 	}
 	add("data", a.topic(), a.produce(), a.consume())
-	add("tools", a.doctor(), a.version())
+	add("tools", a.doctor(), a.debug(), a.version())
 	root.AddCommand(&cobra.Command{Use: "security", Short: "How to reach a Kafka that wants TLS or a password", Long: secureHelp})
 	return root
 }

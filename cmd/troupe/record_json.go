@@ -39,15 +39,19 @@ func recordOf(r *kgo.Record) recordJSON {
 	j.Key, j.KeyBase64 = textOrBase64(r.Key)
 	j.Value, j.ValueBase64 = textOrBase64(r.Value)
 	for _, h := range r.Headers {
-		out := headerJSON{Key: h.Key}
-		if !utf8.ValidString(h.Key) {
-			encoded := base64.StdEncoding.EncodeToString([]byte(h.Key))
-			out.Key, out.KeyBase64 = "", &encoded
-		}
-		out.Value, out.ValueBase64 = textOrBase64(h.Value)
-		j.Headers = append(j.Headers, out)
+		j.Headers = append(j.Headers, headerOf(h.Key, h.Value))
 	}
 	return j
+}
+
+func headerOf(key string, value []byte) headerJSON {
+	out := headerJSON{Key: key}
+	if !utf8.ValidString(key) {
+		encoded := base64.StdEncoding.EncodeToString([]byte(key))
+		out.Key, out.KeyBase64 = "", &encoded
+	}
+	out.Value, out.ValueBase64 = textOrBase64(value)
+	return out
 }
 
 func textOrBase64(b []byte) (json.RawMessage, *string) {
