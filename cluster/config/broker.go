@@ -1,0 +1,237 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
+
+// Broker is what one broker is told, with defaults filled in and every source taken into account. It is immutable; when dynamic
+// settings change, a new one is made.
+type Broker struct {
+	NodeID         protocol.NodeID
+	Rack           string     // empty: none
+	Listeners      []Listener // never empty
+	Advertised     []Listener // empty: tell every client the address it reached us by
+	LogDirs        []string   // never empty, all different
+	MetadataLogDir string     // one of LogDirs unless configured elsewhere
+	HTTPListener   string     // host:port; empty: none
+
+	AutoCreateTopics         bool
+	DeleteTopics             bool
+	NumPartitions            int32
+	DefaultReplicationFactor int16
+
+	SocketSendBufferBytes    int // -1: leave it to the system
+	SocketReceiveBufferBytes int // -1: leave it to the system
+	SocketRequestMaxBytes    int
+	ConnectionsMaxIdle       time.Duration // -1: never
+	MaxConnections           int
+	MaxConnectionsPerIP      int
+	FetchMaxBytes            int
+	FetchSessionSlots        int
+
+	RetentionCheckInterval       time.Duration
+	FlushCheckpointInterval      time.Duration
+	StartOffsetCheckpoint        time.Duration
+	HighWatermarkCheckpoint      time.Duration
+	FlushSchedulerInterval       time.Duration
+	RecoveryThreadsPerDir        int
+	ProducerIDExpiration         time.Duration
+	ProducerIDExpirationInterval time.Duration
+
+	values Values
+}
+
+// Warning is a setting that is accepted and does not do what one may expect.
+type Warning struct{ Key, Text string }
+
+// NewBroker resolves and checks all settings of a broker. The error names the first setting that cannot be; it cannot happen after
+// a change of dynamic settings that ValidateDynamicBroker and Resolve accepted.
+func NewBroker(v Values) (*Broker, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	b := &Broker{values: v}
+	b.NodeID = protocol.NodeID(b.Int("node.id"))
+	if _, set := Find(v.Static, "node.id"); !set && b.Int("broker.id") >= 0 {
+		b.NodeID = protocol.NodeID(b.Int("broker.id"))
+	}
+	b.Rack = b.String("broker.rack")
+	b.HTTPListener = b.String("http.listener")
+	b.topics()
+	b.sockets()
+	b.intervals()
+	if err := b.directories(); err != nil {
+		return nil, err
+	}
+	if err := b.listeners(); err != nil {
+		return nil, err
+	}
+	_, err := Resolve(v, nil)
+	return b, err
+}
+
+// check holds every known setting against its rule.
+func (v *Values) check() error {
+	for _, l := range v.layers() {
+		for _, e := range l.entries {
+			k, ok := BrokerKey(e.Key)
+			if !ok || e.Null {
+				continue
+			}
+			if err := k.Check(e.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *Broker) topics() {
+	b.AutoCreateTopics = b.Bool("auto.create.topics.enable")
+	b.DeleteTopics = b.Bool("delete.topic.enable")
+	b.NumPartitions = int32(b.Int("num.partitions"))
+	b.DefaultReplicationFactor = int16(b.Int("default.replication.factor"))
+}
+
+func (b *Broker) sockets() {
+	b.SocketSendBufferBytes = int(b.Int("socket.send.buffer.bytes"))
+	b.SocketReceiveBufferBytes = int(b.Int("socket.receive.buffer.bytes"))
+	b.SocketRequestMaxBytes = int(b.Int("socket.request.max.bytes"))
+	b.ConnectionsMaxIdle = b.Duration("connections.max.idle.ms")
+	b.MaxConnections = int(b.Int("max.connections"))
+	b.MaxConnectionsPerIP = int(b.Int("max.connections.per.ip"))
+	b.FetchMaxBytes = int(b.Int("fetch.max.bytes"))
+	b.FetchSessionSlots = int(b.Int("max.incremental.fetch.session.cache.slots"))
+}
+
+func (b *Broker) intervals() {
+	b.RetentionCheckInterval = b.Duration("log.retention.check.interval.ms")
+	b.FlushCheckpointInterval = b.Duration("log.flush.offset.checkpoint.interval.ms")
+	b.StartOffsetCheckpoint = b.Duration("log.flush.start.offset.checkpoint.interval.ms")
+	b.HighWatermarkCheckpoint = b.Duration("replica.high.watermark.checkpoint.interval.ms")
+	b.FlushSchedulerInterval = b.Duration("log.flush.scheduler.interval.ms")
+	b.RecoveryThreadsPerDir = int(b.Int("num.recovery.threads.per.data.dir"))
+	b.ProducerIDExpiration = b.Duration("producer.id.expiration.ms")
+	b.ProducerIDExpirationInterval = b.Duration("producer.id.expiration.check.interval.ms")
+}
+
+func (b *Broker) directories() error {
+	text := b.String("log.dirs")
+	if text == "" {
+		text = b.String("log.dir")
+	}
+	b.LogDirs = SplitList(text)
+	if len(b.LogDirs) == 0 || slices.Contains(b.LogDirs, "") {
+		return &Invalid{Key: "log.dirs", Value: text, Reason: "At least one directory, and none empty, is needed"}
+	}
+	for i, dir := range b.LogDirs {
+		if slices.Contains(b.LogDirs[:i], dir) {
+			return &Invalid{Key: "log.dirs", Value: text, Reason: "The directory " + dir + " is named twice"}
+		}
+	}
+	if b.MetadataLogDir = b.String("metadata.log.dir"); b.MetadataLogDir == "" {
+		b.MetadataLogDir = b.LogDirs[0]
+	}
+	return nil
+}
+
+func (b *Broker) listeners() (err error) {
+	protocolMap := b.String("listener.security.protocol.map")
+	text := b.String("listeners")
+	if b.Listeners, err = ParseListeners(text, protocolMap); err != nil {
+		return &Invalid{Key: "listeners", Value: text, Reason: err.Error()}
+	}
+	if len(b.Listeners) == 0 {
+		return &Invalid{Key: "listeners", Value: text, Reason: "At least one listener is needed"}
+	}
+	text = b.String("advertised.listeners")
+	if b.Advertised, err = ParseListeners(text, protocolMap); err != nil {
+		return &Invalid{Key: "advertised.listeners", Value: text, Reason: err.Error()}
+	}
+	for _, a := range b.Advertised {
+		if err := b.advertisable(a); err != nil {
+			return &Invalid{Key: "advertised.listeners", Value: text, Reason: err.Error()}
+		}
+	}
+	return nil
+}
+
+func (b *Broker) advertisable(a Listener) error {
+	addr, err := netip.ParseAddr(a.Host)
+	if a.Host == "" || err == nil && addr.IsUnspecified() {
+		return fmt.Errorf("%v is not an address clients can connect to; name a host", a)
+	}
+	if !slices.ContainsFunc(b.Listeners, func(l Listener) bool { return l.Name == a.Name }) {
+		return fmt.Errorf("%v has no listener of that name in listeners", a)
+	}
+	return nil
+}
+
+// Values are the settings the broker was made from, for Resolve and Describe.
+func (b *Broker) Values() Values { return b.values }
+
+// get reads any broker key; a key with null default that is not set reads as the zero value.
+func (b *Broker) get(name string) value {
+	k, ok := BrokerKey(name)
+	invariant.Check(ok, "there is no broker setting %q", name)
+	f, ok := b.values.lookup(k.group()...)
+	if !ok {
+		return value{}
+	}
+	v, err := f.key.parse(f.text)
+	invariant.Check(err == nil, "unchecked setting: %v", err)
+	if v.number > 0 {
+		v.number = multiply(v.number, scale(f.key.Name))
+	}
+	return v
+}
+
+// Int reads a number of any width; keys in coarser units than a synonym in milliseconds read in milliseconds.
+func (b *Broker) Int(name string) int64 { return b.get(name).number }
+
+// Float reads a Double.
+func (b *Broker) Float(name string) float64 { return b.get(name).decimal }
+
+// Bool reads a Boolean.
+func (b *Broker) Bool(name string) bool { return b.get(name).truth }
+
+// String reads the text of any key.
+func (b *Broker) String(name string) string { return b.get(name).text }
+
+// List reads a List.
+func (b *Broker) List(name string) []string { return b.get(name).list }
+
+// Duration reads a number of milliseconds; negative is -1.
+func (b *Broker) Duration(name string) time.Duration { return milliseconds(b.Int(name)) }
+
+// Warnings says which static settings are unknown, were removed from Kafka, or are accepted without effect.
+func (b *Broker) Warnings() []Warning {
+	var out []Warning
+	for _, e := range b.values.Static {
+		k, ok := BrokerKey(e.Key)
+		switch {
+		case !ok:
+			out = append(out, Warning{e.Key, unknown(e.Key, brokerTable).Error() + "; it is ignored"})
+		case !k.Enforced && e.Value != k.Default:
+			out = append(out, Warning{e.Key, e.Key + " is accepted and described, but has no effect in troupe"})
+		}
+	}
+	return out
+}
+
+// TopicWarnings says which of a topic's settings are accepted without effect.
+func TopicWarnings(overrides []protocol.ConfigEntry) []Warning {
+	var out []Warning
+	for _, e := range overrides {
+		if k, ok := TopicKey(e.Key); ok && !k.Enforced && !e.Null {
+			out = append(out, Warning{e.Key, e.Key + " is accepted and described, but has no effect in troupe"})
+		}
+	}
+	return out
+}

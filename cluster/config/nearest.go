@@ -1,0 +1,69 @@
+package config
+
+// Nearest is the topic key (or, if broker is set, broker key) most like name, or "" if none is like it.
+func Nearest(name string, broker bool) string {
+	if broker {
+		return nearest(name, brokerTable)
+	}
+	return nearest(name, topicTable)
+}
+
+// nameLengthMax bounds the work on names from the wire.
+const nameLengthMax = 100
+
+func nearest(name string, table []Key) string {
+	if len(name) > nameLengthMax {
+		return ""
+	}
+	best, at := max(2, len(name)/3)+1, ""
+	for i := range table {
+		candidate := table[i].Name
+		if d := distance(name, candidate, best); d < best {
+			best, at = d, candidate
+		}
+	}
+	return at
+}
+
+// distance is the Levenshtein distance, where an underscore or dash for a dot is free; anything from limit on may be returned as
+// limit.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal, least := row[0], i+1
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if !alike(a[i], b[j]) {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			least = min(least, row[j+1])
+		}
+		if least >= limit {
+			return limit
+		}
+	}
+	return row[len(b)]
+}
+
+func alike(a, b byte) bool {
+	return fold(a) == fold(b)
+}
+
+func fold(c byte) byte {
+	switch {
+	case c == '_' || c == '-':
+		return '.'
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return c
+}

@@ -1,0 +1,218 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Valid says which values of the right type are allowed. The zero value allows all.
+type Valid struct {
+	// Rule completes "must be …", such as "at least 1".
+	Rule string
+	ok   func(value) bool
+}
+
+// value is a parsed setting: the field of its type is set.
+type value struct {
+	text    string // trimmed
+	number  int64
+	decimal float64
+	truth   bool
+	list    []string
+}
+
+func atLeast(low int64) Valid {
+	return Valid{fmt.Sprintf("at least %d", low), func(v value) bool { return v.number >= low }}
+}
+
+func between(low, high int64) Valid {
+	return Valid{fmt.Sprintf("between %d and %d", low, high), func(v value) bool { return v.number >= low && v.number <= high }}
+}
+
+func fraction(low, high float64) Valid {
+	return Valid{fmt.Sprintf("between %v and %v", low, high), func(v value) bool { return v.decimal >= low && v.decimal <= high }}
+}
+
+func oneOf(options ...string) Valid {
+	return Valid{"one of " + strings.Join(options, ", "), func(v value) bool { return slices.Contains(options, v.text) }}
+}
+
+func oneOfFold(options ...string) Valid {
+	return Valid{"one of " + strings.Join(options, ", "), func(v value) bool {
+		return slices.ContainsFunc(options, func(o string) bool { return strings.EqualFold(o, v.text) })
+	}}
+}
+
+// someOf allows lists, also the empty one, of the options without repetition.
+func someOf(options ...string) Valid {
+	return Valid{"a list of different ones of " + strings.Join(options, ", "), func(v value) bool {
+		for i, item := range v.list {
+			if !slices.Contains(options, item) || slices.Contains(v.list[:i], item) {
+				return false
+			}
+		}
+		return true
+	}}
+}
+
+var (
+	gzipLevel = Valid{"between 1 and 9, or -1", func(v value) bool { return v.number >= 1 && v.number <= 9 || v.number == -1 }}
+	throttled = Valid{"* or a list of partition:broker", func(v value) bool {
+		return len(v.list) == 1 && v.list[0] == "*" || !slices.ContainsFunc(v.list, func(item string) bool {
+			partition, broker, ok := strings.Cut(item, ":")
+			_, err1 := strconv.ParseUint(partition, 10, 31)
+			_, err2 := strconv.ParseUint(broker, 10, 31)
+			return !ok || err1 != nil || err2 != nil
+		})
+	}}
+	endpoints = Valid{"a list of NAME://host:port with different names and ports", func(v value) bool {
+		_, err := parseListeners(v.text)
+		return err == nil
+	}}
+	address = Valid{"host:port, :port, or empty for none", func(v value) bool {
+		if v.text == "" {
+			return true
+		}
+		_, _, err := splitHostPort(v.text)
+		return err == nil
+	}}
+)
+
+// Invalid is a setting that cannot be: what, why and what is allowed.
+type Invalid struct {
+	Key, Value, Reason string
+	Unknown            bool // no such key
+}
+
+func (e *Invalid) Error() string {
+	if e.Unknown {
+		return fmt.Sprintf("Unknown configuration %s%s", e.Key, e.Reason)
+	}
+	return fmt.Sprintf("Invalid value %s for configuration %s: %s", e.Value, e.Key, e.Reason)
+}
+
+// Check parses the value and holds it against the key's rule. The error is an *Invalid.
+func (k *Key) Check(text string) error {
+	_, err := k.parse(text)
+	return err
+}
+
+func (k *Key) parse(text string) (value, error) {
+	v := value{text: strings.TrimSpace(text)}
+	if reason := k.read(&v); reason != "" {
+		return v, k.invalid(text, reason+k.rule(", which must be "))
+	}
+	if k.Valid.ok != nil && !k.Valid.ok(v) {
+		return v, k.invalid(text, k.rule("Value must be "))
+	}
+	return v, nil
+}
+
+func (k *Key) rule(intro string) string {
+	if k.Valid.Rule == "" {
+		return ""
+	}
+	return intro + k.Valid.Rule
+}
+
+func (k *Key) invalid(text, reason string) error {
+	if k.Sensitive() {
+		text = "[hidden]"
+	}
+	return &Invalid{Key: k.Name, Value: text, Reason: reason}
+}
+
+// read fills the field of the key's type; an answer says why it cannot.
+func (k *Key) read(v *value) (reason string) {
+	var err error
+	switch k.Type {
+	case Boolean:
+		v.truth = strings.EqualFold(v.text, "true")
+		if !v.truth && !strings.EqualFold(v.text, "false") {
+			return "Expected value to be either true or false"
+		}
+	case Int:
+		v.number, err = strconv.ParseInt(v.text, 10, 32)
+	case Short:
+		v.number, err = strconv.ParseInt(v.text, 10, 16)
+	case Long:
+		v.number, err = strconv.ParseInt(v.text, 10, 64)
+	case Double:
+		v.decimal, err = strconv.ParseFloat(v.text, 64)
+		if math.IsNaN(v.decimal) || math.IsInf(v.decimal, 0) {
+			return "Not a number of type DOUBLE"
+		}
+	case List:
+		v.list = SplitList(v.text)
+	}
+	if err != nil {
+		return "Not a number of type " + k.Type.String()
+	}
+	return ""
+}
+
+// SplitList splits a comma-separated value; the empty text is the empty list.
+func SplitList(text string) []string {
+	if text = strings.TrimSpace(text); text == "" {
+		return nil
+	}
+	items := strings.Split(text, ",")
+	for i := range items {
+		items[i] = strings.TrimSpace(items[i])
+	}
+	return items
+}
+
+// ValidateTopic checks one topic setting, key and value.
+func ValidateTopic(name, text string) error {
+	k, ok := TopicKey(name)
+	if !ok {
+		return unknown(name, topicTable)
+	}
+	return k.Check(text)
+}
+
+// ValidateBroker checks one broker setting, key and value, for server.properties.
+func ValidateBroker(name, text string) error {
+	k, ok := BrokerKey(name)
+	if !ok {
+		return unknown(name, brokerTable)
+	}
+	return k.Check(text)
+}
+
+// ValidateDynamicBroker checks a broker setting made while running: the key must allow that, for one broker or (clusterWide) for
+// all.
+func ValidateDynamicBroker(name, text string, clusterWide bool) error {
+	if err := AlterableBroker(name, clusterWide); err != nil {
+		return err
+	}
+	return ValidateBroker(name, text)
+}
+
+// AlterableBroker checks that a broker key exists and can be changed while running.
+func AlterableBroker(name string, clusterWide bool) error {
+	k, ok := BrokerKey(name)
+	switch {
+	case !ok:
+		return unknown(name, brokerTable)
+	case k.Update == ReadOnly:
+		return &Invalid{Key: name, Reason: "Cannot update this config dynamically; set it in server.properties and restart the broker"}
+	case k.Update == PerBroker && clusterWide:
+		return &Invalid{Key: name, Reason: "Cannot update this config at default cluster level, broker id must be specified"}
+	}
+	return nil
+}
+
+func unknown(name string, table []Key) error {
+	e := &Invalid{Key: name, Unknown: true}
+	if wasRemoved(name) {
+		e.Reason = ": Kafka 4.0 removed it"
+	} else if near := nearest(name, table); near != "" {
+		e.Reason = "; did you mean " + near + "?"
+	}
+	return e
+}
