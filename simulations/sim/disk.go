@@ -253,8 +253,8 @@ func (n *inode) walk(name string, f func(name string, n *inode)) {
 	}
 }
 
-// used counts the bytes of all pages.
-func (d *Disk) used() (bytes int64) {
+// Used counts the bytes of all pages.
+func (d *Disk) Used() (bytes int64) {
 	d.root.walk("", func(_ string, n *inode) {
 		for _, p := range n.cache.pages {
 			if p != nil {

@@ -91,7 +91,7 @@ func (h *file) put(b []byte, off int64) (int, error) {
 
 // fitting is how many of n bytes at off the free pages can hold.
 func (h *file) fitting(n int, off int64) int {
-	free := (h.f.d.Capacity - h.f.d.used()) / pageSize
+	free := (h.f.d.Capacity - h.f.d.Used()) / pageSize
 	fit := 0
 	for fit < n {
 		at := off + int64(fit)

@@ -123,7 +123,7 @@ func (f *filesystem) link(kind Op, name string, n *inode) error {
 		return err
 	case dir.entries[base] != nil:
 		return fs.ErrExist
-	case f.d.Capacity > 0 && f.d.used() >= f.d.Capacity:
+	case f.d.Capacity > 0 && f.d.Used() >= f.d.Capacity:
 		return syscall.ENOSPC
 	}
 	dir.set(base, n)
@@ -301,7 +301,7 @@ func (f *filesystem) Space() (available, total int64, err error) {
 	if f.d.Capacity == 0 {
 		return unbounded, unbounded, nil
 	}
-	return max(0, f.d.Capacity-f.d.used()), f.d.Capacity, nil
+	return max(0, f.d.Capacity-f.d.Used()), f.d.Capacity, nil
 }
 
 // Close implements env.FS.

@@ -34,9 +34,12 @@ type Host struct {
 	Name   string
 	Disk   *Disk
 	Timing Timing
-	// Skew is what the wall clock is ahead of the world, and Drift what both clocks gain per second. The nemesis may change Skew.
-	Skew  time.Duration
-	Drift float64
+	// Skew is what the wall clock is ahead of the other clock. The nemesis may change it at any time.
+	Skew time.Duration
+
+	// drift is what the clocks gain per second since the world's time since, when they showed shown.
+	drift        float64
+	since, shown time.Duration
 
 	sched, clock, work, chance *Stream
 	process                    *Process
@@ -73,7 +76,7 @@ func (h *Host) Boot() *Process {
 		panic("sim: host " + h.Name + " already runs a process")
 	}
 	h.lives++
-	h.process = &Process{Host: h, Life: h.lives, origin: h.clock.Duration(0, time.Hour) - h.World.now}
+	h.process = &Process{Host: h, Life: h.lives, origin: h.clock.Duration(0, time.Hour)}
 	h.World.Trace.Event("boot", int64(h.lives))
 	h.World.Trace.Printf("%s boots, life %d", h.Name, h.lives)
 	return h.process
@@ -127,12 +130,12 @@ func (p *Process) Resume() {
 	held := p.held
 	p.held = nil
 	for i, f := range held {
-		p.after(time.Duration(i), f)
+		p.After(time.Duration(i), f)
 	}
 }
 
-// after schedules f as an event of this process.
-func (p *Process) after(d time.Duration, f func()) *Event {
+// After schedules f as an event of this process: not if it dies before, later if it is paused.
+func (p *Process) After(d time.Duration, f func()) *Event {
 	return p.Host.World.After(d, func() {
 		switch {
 		case p.dead:
@@ -183,36 +186,40 @@ func (d dispatcher) Schedule(run func()) {
 	if h.sched.Chance(h.Timing.Stall) {
 		delay += h.sched.Exp(h.Timing.StallMean)
 	}
-	d.p.after(delay, run)
+	d.p.After(delay, run)
 }
 
 type offload struct{ p *Process }
 
 // Run makes the work an event of its own, later.
 func (o offload) Run(work func()) {
-	o.p.after(o.p.Host.work.Exp(o.p.Host.Timing.Work), work)
+	o.p.After(o.p.Host.work.Exp(o.p.Host.Timing.Work), work)
 }
 
 type clock struct{ p *Process }
 
 // Now is the wall clock: skewed and drifting, without a monotonic part.
-func (c clock) Now() time.Time {
-	h := c.p.Host
-	return Epoch.Add(h.Skew + c.local(h.World.now))
+func (c clock) Now() time.Time { return Epoch.Add(c.p.Host.Skew + c.p.Host.local()) }
+
+// Mono starts anywhere.
+func (c clock) Mono() time.Duration { return c.p.origin + c.p.Host.local() }
+
+// local is the time since the beginning of the world as the clocks of the host see it.
+func (h *Host) local() time.Duration {
+	d := h.World.now - h.since
+	return h.shown + d + time.Duration(float64(d)*h.drift)
 }
 
-// Mono runs with the drift of the host and starts anywhere.
-func (c clock) Mono() time.Duration { return c.local(c.p.origin + c.p.Host.World.now) }
-
-func (c clock) local(d time.Duration) time.Duration {
-	return d + time.Duration(float64(d)*c.p.Host.Drift)
+// SetDrift makes the clocks of the host gain so many seconds per second from now on.
+func (h *Host) SetDrift(drift float64) {
+	h.shown, h.since, h.drift = h.local(), h.World.now, drift
 }
 
 // AfterFunc is a timer of the process.
 func (c clock) AfterFunc(d time.Duration, f func()) env.Timer {
 	h := c.p.Host
-	d = time.Duration(float64(d) / (1 + h.Drift))
-	return timer{h.World, c.p.after(d+h.clock.Exp(h.Timing.TimerLate), f)}
+	d = time.Duration(float64(d) / (1 + h.drift))
+	return timer{h.World, c.p.After(d+h.clock.Exp(h.Timing.TimerLate), f)}
 }
 
 type timer struct {

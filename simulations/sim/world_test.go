@@ -143,7 +143,7 @@ func TestPausedProcessCatchesUpInOrder(t *testing.T) {
 	p := w.NewHost("n0").Boot()
 	var got []int
 	for i := range 5 {
-		p.after(time.Duration(i)*time.Millisecond, func() { got = append(got, i) })
+		p.After(time.Duration(i)*time.Millisecond, func() { got = append(got, i) })
 	}
 	p.Pause()
 	w.RunFor(time.Second)
@@ -160,7 +160,7 @@ func TestPausedProcessCatchesUpInOrder(t *testing.T) {
 func TestClocks(t *testing.T) {
 	w := NewWorld(1, nil)
 	h := w.NewHost("n0")
-	h.Drift = 0.01
+	h.SetDrift(0.01)
 	c := h.Boot().Env().Clock
 	mono, wall := c.Mono(), c.Now()
 	fired := false
@@ -171,6 +171,11 @@ func TestClocks(t *testing.T) {
 	}
 	w.RunFor(2 * time.Second)
 	h.Skew = -time.Hour
+	before := c.Mono()
+	h.SetDrift(-0.01)
+	if c.Mono() < before {
+		t.Error("a new drift moved the clock back")
+	}
 	if !fired || timer.Stop() {
 		t.Error("the timer did not fire")
 	}
