@@ -258,23 +258,16 @@ func (l *Log) mark() mark {
 	return m
 }
 
-// refuse ends an append that failed: a full disk undoes it, anything else takes the log offline. A write that was cut short leaves
-// bytes behind which a later, longer file would turn into a hole, so the file must shrink to its old end before anything goes on.
-// Source: KAFKA-10778.
+// refuse ends an append that failed: a full disk undoes it, anything else takes the log offline. What a write that was cut short left
+// behind must be gone, durably, before anything goes on: it would be a hole in a longer file (KAFKA-10778), or come back after a
+// crash although it was refused. This blocks for the disk, on a disk that is full.
 func (l *Log) refuse(m mark, cause error) error {
 	if !isNoSpace(cause) {
 		return l.goOffline(cause)
 	}
 	l.view = nil
-	for _, s := range append(l.rolled[m.rolled:], l.active) {
-		if s == nil || s == m.active {
-			continue
-		}
-		s.file.remove()
-		if err := l.files.fs.Remove(s.path(logSuffix)); err != nil {
-			return l.goOffline(fmt.Errorf("%w; undoing it: %w", cause, err))
-		}
-		l.dirChanges++
+	if err := l.removeSince(m); err != nil {
+		return l.goOffline(fmt.Errorf("%w; undoing it: %w", cause, err))
 	}
 	l.end, l.bytes, l.active, l.index, l.recent = m.end, m.bytes, m.active, m.index, m.recent
 	l.rolled, l.doomed = l.rolled[:m.rolled], l.doomed[:m.doomed]
@@ -291,12 +284,34 @@ func (l *Log) refuse(m mark, cause error) error {
 	return fmt.Errorf("%w: %w", ErrNoSpace, cause)
 }
 
-// cutFile makes the file of s as long as the segment.
+// removeSince removes the segments that were begun since m.
+func (l *Log) removeSince(m mark) error {
+	removed := false
+	for _, s := range append(l.rolled[m.rolled:len(l.rolled):len(l.rolled)], l.active) {
+		if s == nil || s == m.active {
+			continue
+		}
+		s.file.remove()
+		if err := l.files.fs.Remove(s.path(logSuffix)); err != nil {
+			return err
+		}
+		removed = true
+	}
+	if removed {
+		return l.syncDir()
+	}
+	return nil
+}
+
+// cutFile makes the file of s as long as the segment, durably.
 func (l *Log) cutFile(s *segment) error {
 	f, err := s.file.pin()
 	if err != nil {
 		return err
 	}
 	defer s.file.unpin()
-	return f.Truncate(s.size)
+	if err := f.Truncate(s.size); err != nil {
+		return err
+	}
+	return f.Sync()
 }

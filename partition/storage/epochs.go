@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"sort"
 	"strconv"
 	"strings"
@@ -183,7 +182,7 @@ func (l *Log) SyncEpochs() error {
 	if l.failure != nil {
 		return l.failure
 	}
-	err := l.writeEpochs(l.epochs, l.epochsVersion)
+	_, err := l.writeEpochs(l.epochs, l.epochsVersion)
 	if err != nil && !errors.Is(err, ErrNoSpace) {
 		return l.goOffline(err)
 	}
@@ -200,20 +199,16 @@ func (l *Log) epochsPending() bool {
 	return l.epochsWritten < l.epochsVersion
 }
 
-// writeEpochs replaces the file unless it holds a newer version. Any goroutine.
-func (sh *shared) writeEpochs(e Epochs, version uint64) error {
+// writeEpochs replaces the file unless it holds that version or a newer one; written says whether it did. Any goroutine.
+func (sh *shared) writeEpochs(e Epochs, version uint64) (written bool, err error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.epochsWritten >= version || sh.deleted.Load() {
-		return nil
+		return false, nil
 	}
-	err := replaceFile(sh.files.fs, sh.dir, epochsName, e.encode())
-	if err == nil {
-		sh.epochsWritten = version
-		return nil
+	if err := replaceFile(sh.files.fs, sh.dir, epochsName, e.encode()); err != nil {
+		return false, err
 	}
-	if errors.Is(err, fs.ErrNotExist) && sh.deleted.Load() {
-		return nil
-	}
-	return err
+	sh.epochsWritten = version
+	return true, nil
 }

@@ -138,11 +138,6 @@ func (t *FlushTask) Run() error {
 }
 
 func (t *FlushTask) run() error {
-	if t.epochsPending {
-		if err := t.log.writeEpochs(t.epochs, t.epochsVersion); err != nil {
-			return err
-		}
-	}
 	for i := range t.segments {
 		if err := t.storeIndex(&t.segments[i]); err != nil {
 			return err
@@ -156,7 +151,15 @@ func (t *FlushTask) run() error {
 			return err
 		}
 	}
-	if t.dir {
+	// Replacing the epoch checkpoint syncs the directory, with all files created before.
+	written := false
+	if t.epochsPending {
+		var err error
+		if written, err = t.log.writeEpochs(t.epochs, t.epochsVersion); err != nil {
+			return err
+		}
+	}
+	if t.dir && !written {
 		if err := t.log.syncDir(); err != nil {
 			return err
 		}

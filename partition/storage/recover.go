@@ -310,10 +310,8 @@ func (r *recovery) findPosition() (done bool, err error) {
 
 func (r *recovery) finishRestart(p Position) error {
 	for _, s := range r.segments {
-		for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
-			if err := r.remove(offsetName(s.base, suffix)); err != nil {
-				return err
-			}
+		if err := r.removeSegment(s.base); err != nil {
+			return err
 		}
 	}
 	for _, offset := range r.snapshots {

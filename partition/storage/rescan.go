@@ -233,7 +233,12 @@ func (r *recovery) cutTail(after int, bad *damage) error {
 	for i := len(r.segments) - 1; i >= after; i-- {
 		report.TruncatedBytes += r.segments[i].size
 		report.TruncatedSegments++
-		if err := r.removeNow(r.segments[i].base); err != nil {
+		if err := r.removeSegment(r.segments[i].base); err != nil {
+			return err
+		}
+	}
+	if after < len(r.segments) {
+		if err := r.syncDir(); err != nil {
 			return err
 		}
 	}

@@ -52,12 +52,15 @@ func (l *Log) truncate(offset int64) error {
 		}
 	}
 	l.invalidate()
-	// Newest first and each durably, so that a crash leaves no hole.
+	// Recovery scans here, so the hole that a crash may leave among these segments only makes the log end earlier.
 	for _, s := range all[i+1:] {
 		s.file.remove()
+		if err := l.removeSegment(s.base); err != nil {
+			return err
+		}
 	}
-	for k := len(all) - 1; k > i; k-- {
-		if err := l.removeNow(all[k].base); err != nil {
+	if i+1 < len(all) {
+		if err := l.syncDir(); err != nil {
 			return err
 		}
 	}
@@ -160,16 +163,10 @@ func (l *Log) shorten(old *segment, cut Position) (*segment, sparse, error) {
 	return s, index, err
 }
 
-// removeNow takes the segment at base off the disk durably.
-func (l *Log) removeNow(base int64) error {
-	if err := l.remove(offsetName(base, logSuffix)); err != nil {
-		return err
-	}
-	if err := l.syncDir(); err != nil {
-		return err
-	}
-	for _, suffix := range []string{indexSuffix, timeIndexSuffix, txnIndexSuffix} {
-		if err := l.remove(offsetName(base, suffix)); err != nil {
+// removeSegment takes the files of the segment at base off the disk; durable with the next sync of the directory.
+func (sh *shared) removeSegment(base int64) error {
+	for _, suffix := range [...]string{logSuffix, logSuffix + deletedSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
+		if err := sh.remove(offsetName(base, suffix)); err != nil {
 			return err
 		}
 	}
@@ -206,10 +203,8 @@ func (l *Log) restart(offset int64) error {
 	l.invalidate()
 	for _, s := range append(l.all(), l.doomed...) {
 		s.file.remove()
-		for _, suffix := range []string{logSuffix, logSuffix + deletedSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
-			if err := l.remove(offsetName(s.base, suffix)); err != nil {
-				return err
-			}
+		if err := l.removeSegment(s.base); err != nil {
+			return err
 		}
 	}
 	if err := l.dropSnapshots(-1); err != nil {
@@ -252,7 +247,7 @@ func (l *Log) beginAt(offset int64) error {
 		return err
 	}
 	l.dirSynced = l.dirChanges
-	if err := l.writeEpochs(l.epochs, l.epochsVersion); err != nil {
+	if _, err := l.writeEpochs(l.epochs, l.epochsVersion); err != nil {
 		return err
 	}
 	return l.lower(l.durable, false)

@@ -1,0 +1,469 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
+)
+
+// crashWorld drives a log and its directory's checkpoints through a scripted life, and knows at every moment what a crash may leave.
+type crashWorld struct {
+	fixture
+	files *Files
+	tp    protocol.TopicPartition
+	// pending is the log as the operation under way would leave it; nil between operations and if it is an append.
+	pending *logState
+	// durableStart is the checkpointed log start.
+	durableStart, maxStart int64
+	flushed                int64
+	// snapshot is the newest one that belongs to the log; aborted are the transactions that do.
+	snapshot int64
+	aborted  []AbortedTxn
+}
+
+// logState is the content of a log from some start on.
+type logState struct {
+	start, end int64
+	batches    []record.Batch
+}
+
+func (w *crashWorld) state() logState {
+	return logState{w.l.StartOffset(), w.l.EndOffset(), w.model}
+}
+
+// do runs one operation that turns the state into after.
+func (w *crashWorld) do(after logState, op func() error) error {
+	w.pending = &after
+	if err := op(); err != nil {
+		return err
+	}
+	w.pending = nil
+	w.model = after.batches
+	w.snapshot = min(w.snapshot, after.end)
+	w.aborted = slices.DeleteFunc(w.aborted, func(a AbortedTxn) bool { return a.LastOffset >= after.end })
+	w.flushed = min(w.flushed, w.l.FlushedOffset())
+	return nil
+}
+
+func crashScript(w *crashWorld) error {
+	steps := []func() error{
+		w.appendStep(100, 200), w.flushStep, w.checkpointStep,
+		w.appendStep(300), w.appendStep(500, 600, 700, 800), w.flushStep,
+		w.appendStep(50, 60), w.checkpointStep, w.appendStep(1900), w.appendStep(400),
+		w.truncateStep(7), w.appendStep(100, 100), w.flushStep, w.checkpointStep,
+		w.appendStep(900, 900, 900), w.flushStep, w.checkpointStep, w.appendStep(100, 900, 900, 900),
+		w.truncateStep(12), w.appendStep(120, 130), w.flushStep,
+		w.appendStep(1500), w.appendStep(1500), w.syncAllStep, w.checkpointStep,
+		w.startStep(8), w.flushStep, w.appendStep(700, 700, 700), w.retainStep, w.flushStep, w.appendStep(100),
+		w.checkpointStep, w.appendStep(800, 800, 20), w.abortStep, w.flushStep, w.snapshotStep, w.appendStep(30), w.checkpointStep,
+		w.refuseStep(100, 200), w.appendStep(100, 200, 300, 400), w.flushStep, w.checkpointStep, w.truncateStep(6),
+		w.appendStep(800, 40, 50), w.appendStep(90), w.flushStep, w.refuseStep(900, 900, 900, 900), w.appendStep(900),
+		w.epochStep, w.appendStep(90), w.syncAllStep, w.checkpointStep, w.appendStep(20), w.flushStep, w.restartStep(1000), w.appendStep(60, 70), w.flushStep, w.checkpointStep,
+		w.appendStep(1500, 1600), w.flushStep, w.closeStep,
+	}
+	for i, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (w *crashWorld) appendStep(sizes ...int) func() error {
+	return func() error { return w.appendTurn(sizes...) }
+}
+
+// appendTurn keeps the batches in the model even if the append fails: any prefix of them may be in the log.
+func (w *crashWorld) appendTurn(sizes ...int) error {
+	end := w.l.EndOffset()
+	for _, size := range sizes {
+		w.ts += 10
+		b := batch(w.t, end, 2, w.epoch, w.ts, size)
+		end = b.NextOffset()
+		w.model = append(w.model, b)
+	}
+	return w.l.Append(w.model[len(w.model)-len(sizes):])
+}
+
+// refuseStep appends while the disk is full but for some bytes.
+func (w *crashWorld) refuseStep(sizes ...int) func() error {
+	return func() error {
+		before, writes := len(w.model), 0
+		w.fs.fail = func(op, name string) (int, error) {
+			if op != "write" {
+				return 0, nil
+			}
+			if writes++; writes < len(sizes)/2 {
+				return 0, nil
+			}
+			return 350, syscall.ENOSPC
+		}
+		err := w.appendTurn(sizes...)
+		w.fs.fail = nil
+		if errors.Is(err, ErrNoSpace) {
+			w.model, err = w.model[:before:before], nil
+		} else if err == nil {
+			w.t.Fatal("the append was not refused")
+		}
+		return err
+	}
+}
+
+func (w *crashWorld) epochStep() error {
+	w.epoch++
+	w.l.AssignEpoch(w.epoch, w.l.EndOffset())
+	return nil
+}
+
+func (w *crashWorld) flushStep() error {
+	task := w.l.FlushTask()
+	if task == nil {
+		return nil
+	}
+	if err := w.l.Flushed(task, task.Run()); err != nil {
+		return err
+	}
+	w.flushed = w.l.FlushedOffset()
+	return nil
+}
+
+func (w *crashWorld) syncAllStep() error {
+	task := w.l.FlushTask()
+	if err := w.l.Flushed(task, w.fs.SyncAll()); err != nil {
+		return err
+	}
+	w.flushed = w.l.FlushedOffset()
+	return nil
+}
+
+func (w *crashWorld) checkpointStep() error {
+	return WritePositions(w.fs, []PartitionPosition{{w.tp, w.l.Position()}})
+}
+
+// truncateStep removes the last n batches and goes on in a new epoch.
+func (w *crashWorld) truncateStep(n int) func() error {
+	return func() error {
+		keep := max(len(w.model)-n, 0)
+		to := w.l.StartOffset()
+		if keep > 0 {
+			to = max(to, w.model[keep-1].NextOffset())
+		}
+		w.epoch++
+		w.flushed = min(w.flushed, to)
+		return w.do(logState{min(w.l.StartOffset(), to), to, slices.Clone(w.model[:keep])}, func() error { return w.l.TruncateTo(to) })
+	}
+}
+
+func (w *crashWorld) startStep(n int) func() error {
+	return func() error {
+		to := w.l.StartOffset() + int64(n)
+		w.maxStart = to
+		if err := WriteOffsets(w.fs, LogStartsName, []PartitionOffset{{w.tp, to}}); err != nil {
+			return err
+		}
+		w.durableStart = to
+		return w.l.AdvanceStart(to)
+	}
+}
+
+func (w *crashWorld) retainStep() error {
+	c := w.l.Config()
+	c.RetentionTime = 15 * time.Millisecond
+	w.l.Reconfigure(c)
+	n, err := w.l.Retain(time.UnixMilli(w.ts), w.l.EndOffset())
+	if err == nil && n == 0 {
+		w.t.Fatal("nothing expired")
+	}
+	w.maxStart = w.l.StartOffset()
+	return err
+}
+
+func (w *crashWorld) abortStep() error {
+	last := w.l.EndOffset() - 1
+	a := AbortedTxn{ProducerID: 7, FirstOffset: last - 3, LastOffset: last, LastStableOffset: last + 1}
+	w.aborted = append(w.aborted, a)
+	return w.l.AppendAborted(a)
+}
+
+func (w *crashWorld) snapshotStep() error {
+	w.snapshot = w.l.EndOffset()
+	return w.l.WriteSnapshot(w.snapshot, []byte("state"))
+}
+
+func (w *crashWorld) restartStep(offset int64) func() error {
+	return func() error {
+		w.flushed = 0
+		if err := w.do(logState{start: offset, end: offset}, func() error { return w.l.Restart(offset) }); err != nil {
+			return err
+		}
+		w.flushed, w.durableStart, w.maxStart = offset, offset, offset
+		return nil
+	}
+}
+
+func (w *crashWorld) closeStep() error {
+	if err := w.l.Close(true); err != nil {
+		return err
+	}
+	w.flushed = w.l.EndOffset()
+	return w.checkpointStep()
+}
+
+// run plays the script until the operation stopAt.
+func runCrashScript(t testing.TB, stopAt int, interval int32) (*crashWorld, error) {
+	tp, _ := ParseDirName(testDir)
+	w := &crashWorld{fixture: fixture{t: t, fs: newMemFS(), ts: 1_600_000_000_000}, tp: tp}
+	w.fs.stopAt = stopAt
+	o := testOptions(w.fs)
+	o.Config.IndexIntervalBytes = interval
+	var err error
+	if w.l, err = Create(o); err != nil {
+		return w, err
+	}
+	return w, crashScript(w)
+}
+
+// recoverOptions reads the checkpoints as a starting node does.
+func recoverOptions(t testing.TB, files *memFS, interval int32) Options {
+	t.Helper()
+	o := testOptions(files)
+	o.Config.IndexIntervalBytes = interval
+	positions, err := ReadPositions(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(positions) > 0 {
+		o.Checkpoint = &positions[0].Position
+	}
+	starts, err := ReadOffsets(files, LogStartsName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(starts) > 0 {
+		o.StartOffset = starts[0].Offset
+	}
+	return o
+}
+
+// TestRecoveryAfterEveryCrashPoint stops the script before every single operation on the file system, loses power in several ways,
+// opens the log and checks D-RECOVER: the log is a prefix of what was appended, holds everything that was reported flushed, has no bad
+// CRC, and its derived files are right. Some of the recoveries are crashed in turn.
+func TestRecoveryAfterEveryCrashPoint(t *testing.T) {
+	for _, interval := range []int32{200, 0} {
+		whole, err := runCrashScript(t, 0, interval)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total := whole.fs.ops
+		if total < 200 {
+			t.Fatalf("only %d operations", total)
+		}
+		for stop := 1; stop <= total+1; stop++ {
+			w, err := runCrashScript(t, stop, interval)
+			if (err == nil) != (stop > total) || err != nil && !errors.Is(err, errStopped) {
+				t.Fatalf("stopped at %d of %d: %v", stop, total, err)
+			}
+			if w.l == nil {
+				continue
+			}
+			for variant := range 7 {
+				checkCrash(t, w, stop, variant, interval)
+			}
+		}
+	}
+}
+
+func checkCrash(t *testing.T, w *crashWorld, stop, variant int, interval int32) {
+	keep, page := keepSome(uint64(stop*10+variant)), 64
+	switch variant {
+	case 0:
+		keep = keepNone
+	case 1:
+		keep = keepAll
+	case 2:
+		page = 512
+	}
+	files := w.fs.powerLoss(keep, page)
+	defer func() {
+		if t.Failed() {
+			t.Logf("crashed before operation %d, variant %d; the last ones were %q", stop, variant, w.fs.trace[max(0, len(w.fs.trace)-6):])
+		}
+	}()
+	if variant >= 5 {
+		// Recovery is crashed too, somewhere, and once more.
+		r := rand.New(rand.NewPCG(uint64(stop), uint64(variant)))
+		for range 2 {
+			if _, _, err := openIfThere(t, files, interval, 1+r.IntN(12)); err != nil && !errors.Is(err, errStopped) {
+				t.Fatalf("opening: %v", err)
+			}
+			files = files.powerLoss(keep, page)
+		}
+	}
+	l, _, err := openIfThere(t, files, interval, 0)
+	if err != nil {
+		t.Fatalf("opening: %v", err)
+	}
+	if l == nil {
+		if w.flushed > 0 {
+			t.Fatalf("the directory is gone with %d flushed", w.flushed)
+		}
+		return
+	}
+	checkRecovered(t, w, l)
+	goOn(t, files, w, l, keep, interval)
+}
+
+// openIfThere opens the log unless its directory did not survive, and dies at the operation stopAt of that.
+func openIfThere(t *testing.T, files *memFS, interval int32, stopAt int) (*Log, Recovered, error) {
+	if _, err := files.Stat(testDir); err != nil {
+		return nil, Recovered{}, nil
+	}
+	o := recoverOptions(t, files, interval)
+	files.stopAt = stopAt
+	return Open(o)
+}
+
+func checkRecovered(t *testing.T, w *crashWorld, l *Log) {
+	t.Helper()
+	got := readLog(t, l.View(), 1<<20)
+	var why []string
+	for _, allowed := range w.allowed() {
+		reason := allowed.explains(l, got, w)
+		if reason == "" {
+			checkDerived(t, w, l, got)
+			return
+		}
+		why = append(why, reason)
+	}
+	t.Fatalf("log [%d, %d) flushed %d is not a prefix: %q", l.StartOffset(), l.EndOffset(), w.flushed, why)
+}
+
+// allowed are the states of which the log may be a prefix: the one before and the one after the operation that was interrupted.
+func (w *crashWorld) allowed() []logState {
+	states := []logState{{w.l.StartOffset(), w.l.EndOffset(), w.model}}
+	if w.pending != nil {
+		states = append(states, *w.pending)
+	}
+	return states
+}
+
+// explains returns why the log cannot have become what was read from l, or "".
+func (s logState) explains(l *Log, got []record.Batch, w *crashWorld) string {
+	if l.EndOffset() < w.flushed {
+		return fmt.Sprintf("it ends at %d, below %d that were flushed", l.EndOffset(), w.flushed)
+	}
+	if l.StartOffset() < w.durableStart {
+		return fmt.Sprintf("it starts at %d, below the checkpointed start %d", l.StartOffset(), w.durableStart)
+	}
+	if w.pending == nil && l.StartOffset() > w.maxStart {
+		return fmt.Sprintf("it starts at %d, after %d", l.StartOffset(), w.maxStart)
+	}
+	var want []record.Batch
+	for _, b := range s.batches {
+		if b.NextOffset() > l.StartOffset() && b.BaseOffset() < l.EndOffset() {
+			want = append(want, b)
+		}
+	}
+	if len(got) != len(want) {
+		return fmt.Sprintf("it has %d batches where %d are expected", len(got), len(want))
+	}
+	for i := range got {
+		if string(got[i]) != string(want[i]) {
+			return fmt.Sprintf("batch %d at offset %d differs", i, got[i].BaseOffset())
+		}
+	}
+	if len(got) > 0 && got[len(got)-1].NextOffset() != l.EndOffset() {
+		return "its last batch does not end it"
+	}
+	if len(got) == 0 && l.EndOffset() != l.StartOffset() {
+		return "it is empty but has a range"
+	}
+	return ""
+}
+
+// checkDerived compares everything derived with the batches.
+func checkDerived(t *testing.T, w *crashWorld, l *Log, got []record.Batch) {
+	t.Helper()
+	v := l.View()
+	for _, b := range got {
+		if epoch := l.Epochs().At(max(b.BaseOffset(), l.StartOffset())); epoch != b.LeaderEpoch() {
+			t.Fatalf("epoch at %d is %d, the batch says %d: %v", b.BaseOffset(), epoch, b.LeaderEpoch(), l.Epochs())
+		}
+		if b.BaseOffset() < l.StartOffset() {
+			continue
+		}
+		span, err := v.Locate(b.LastOffset(), v.EndOffset(), 0)
+		if err != nil || span.FirstOffset != b.BaseOffset() {
+			t.Fatalf("locate %d: %+v %v", b.LastOffset(), span, err)
+		}
+		span.Release()
+		offset, ts, ok, err := v.OffsetForTimestamp(b.MaxTimestamp(), v.EndOffset())
+		if err != nil || !ok || ts != b.MaxTimestamp() || offset != b.LastOffset() {
+			t.Fatalf("timestamp %d of offset %d: %d %d %v %v", b.MaxTimestamp(), b.LastOffset(), offset, ts, ok, err)
+		}
+	}
+	for _, e := range l.Epochs().All() {
+		if e.StartOffset >= l.EndOffset() {
+			t.Fatalf("epoch %v begins beyond the end %d", e, l.EndOffset())
+		}
+	}
+	snapshots, err := l.Snapshots()
+	if err != nil || len(snapshots) > 0 && (snapshots[len(snapshots)-1] > l.EndOffset() || w.pending == nil && snapshots[len(snapshots)-1] > w.snapshot) {
+		t.Fatalf("snapshots %v, newest true one %d, end %d, %v", snapshots, w.snapshot, l.EndOffset(), err)
+	}
+	aborted, err := v.Aborted(l.StartOffset(), l.EndOffset())
+	if err != nil || len(aborted) > 0 && aborted[len(aborted)-1].LastOffset >= l.EndOffset() {
+		t.Fatalf("aborted %v, end %d, %v", aborted, l.EndOffset(), err)
+	}
+	for _, a := range aborted {
+		if w.pending == nil && !slices.Contains(w.aborted, a) {
+			t.Fatalf("aborted %v is not among %v", a, w.aborted)
+		}
+	}
+}
+
+// goOn checks that the recovered log works: it takes appends, flushes, and survives another power failure. What it appends first
+// has the sizes of what was lost, so that old pages between new ones would go unnoticed but for the order of syncs.
+func goOn(t *testing.T, files *memFS, w *crashWorld, l *Log, keep func() bool, interval int32) {
+	t.Helper()
+	x := &fixture{t: t, fs: files, l: l, model: readLog(t, l.View(), 0), epoch: w.epoch, ts: w.ts}
+	for _, lost := range w.model {
+		if lost.BaseOffset() != l.EndOffset() {
+			continue
+		}
+		again := record.Batch(slices.Clone(lost))
+		again[len(again)-1]++
+		again.SealCRC()
+		if err := l.Append([]record.Batch{again}); err != nil {
+			t.Fatal(err)
+		}
+		x.model = append(x.model, again)
+	}
+	end := x.l.FlushedOffset()
+	x.fs = files.powerLoss(keep, 64)
+	x.reopen(recoverOptions(t, x.fs, interval))
+	if x.l.EndOffset() < end {
+		t.Fatalf("ends at %d, flushed were %d", x.l.EndOffset(), end)
+	}
+	got := readLog(t, x.l.View(), 0)
+	skip := slices.IndexFunc(x.model, func(b record.Batch) bool { return b.NextOffset() > x.l.StartOffset() })
+	if len(got) > 0 {
+		sameBatches(t, got, x.model[skip:][:len(got)])
+	}
+	x.model, x.epoch = got, x.epoch+1
+	x.mustAppend(100, 900, 900, 900)
+	x.flush()
+	o := recoverOptions(t, x.fs.powerLoss(keepNone, 512), interval)
+	x.fs, o.StartOffset = o.FS.(*memFS), x.l.StartOffset()
+	if r := x.reopen(o); r.TruncatedBytes > 0 {
+		t.Fatalf("flushed bytes were cut off: %+v", r)
+	}
+	x.check()
+}
