@@ -136,6 +136,7 @@ var removed = []string{
 	"log.message.format.version", "log.message.timestamp.difference.max.ms", "offsets.commit.required.acks", "password.encoder.", "reserved.broker.max.id", "zookeeper.",
 }
 
-func wasRemoved(name string) bool {
+// Removed reports whether Kafka 4.0 removed the key.
+func Removed(name string) bool {
 	return slices.ContainsFunc(removed, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

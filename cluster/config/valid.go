@@ -209,7 +209,7 @@ func AlterableBroker(name string, clusterWide bool) error {
 
 func unknown(name string, table []Key) error {
 	e := &Invalid{Key: name, Unknown: true}
-	if wasRemoved(name) {
+	if Removed(name) {
 		e.Reason = ": Kafka 4.0 removed it"
 	} else if near := nearest(name, table); near != "" {
 		e.Reason = "; did you mean " + near + "?"
