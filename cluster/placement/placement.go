@@ -9,7 +9,8 @@
 //     partitions on one of three nodes in one of nine cases;
 //   - among equals the highest ranked wins.
 //
-// Of a partition's replicas the one with the fewest leaderships of the topic is preferred leader, the highest ranked among equals.
+// Of a partition's replicas the highest ranked is preferred leader, unless that would give it two more of the topic's leaderships than
+// another of them.
 //
 // It does not decide when replicas move, and knows nothing of disks or load.
 //
@@ -51,6 +52,7 @@ func Place(r Request) [][]protocol.NodeID {
 	for i := range out {
 		out[i] = p.partition(int32(len(r.Existing) + i))
 	}
+	p.balanceLeaders(out)
 	return out
 }
 
@@ -159,25 +161,44 @@ func (p *placer) prefer(a, b *candidate, must bool) int {
 	)
 }
 
-// order puts the one with the fewest leaderships first, the higher ranked among equals, and keeps the rest in order of rank.
+// order takes the chosen ones into account and lists them by rank.
 func (p *placer) order(chosen []*candidate) []protocol.NodeID {
 	slices.SortFunc(chosen, func(a, b *candidate) int { return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.ID, b.ID)) })
-	leader := 0
-	for i, n := range chosen {
-		if n.leaders < chosen[leader].leaders {
-			leader = i
-		}
-	}
-	first := chosen[leader]
-	copy(chosen[1:leader+1], chosen[:leader])
-	chosen[0] = first
-	first.leaders++
 	out := make([]protocol.NodeID, len(chosen))
 	for i, n := range chosen {
 		n.replicas++
 		out[i] = n.ID
 	}
+	chosen[0].leaders++
 	return out
+}
+
+// balanceLeaders moves preferred leadership within partitions from nodes with more of it to nodes with less, until no such move makes
+// the two more equal. Every move lowers the sum of squares of the counts, so it ends.
+func (p *placer) balanceLeaders(partitions [][]protocol.NodeID) {
+	at := make(map[protocol.NodeID]*candidate, len(p.nodes))
+	for i := range p.nodes {
+		at[p.nodes[i].ID] = &p.nodes[i]
+	}
+	for moved := true; moved; {
+		moved = false
+		for _, replicas := range partitions {
+			least := 0
+			for i, id := range replicas {
+				if at[id].leaders < at[replicas[least]].leaders {
+					least = i
+				}
+			}
+			from, to := at[replicas[0]], at[replicas[least]]
+			if from.leaders-to.leaders < 2 {
+				continue
+			}
+			from.leaders--
+			to.leaders++
+			copy(replicas[1:least+1], replicas[:least])
+			replicas[0], moved = to.ID, true
+		}
+	}
 }
 
 // compareBool orders false before true.
