@@ -82,13 +82,15 @@ func (m *Member) recover() (Recovered, error) {
 // node died holds no snapshot and no log, and is founded again.
 func (m *Member) begin() (s *raftpb.Snapshot, founded bool, err error) {
 	files, dir := m.cfg.FS, m.cfg.Dir
-	if err := files.Mkdir(dir); err == nil {
-		err = files.SyncDir(".")
-		if err != nil {
+	if err := files.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, false, err
+	}
+	// Also what was there already may be known to the page cache only, if the process before was killed between making a name and
+	// syncing it; everything from now on relies on these names.
+	for _, d := range []string{".", dir} {
+		if err := files.SyncDir(d); err != nil {
 			return nil, false, err
 		}
-	} else if !errors.Is(err, fs.ErrExist) {
-		return nil, false, err
 	}
 	s, err = readSnapshot(files, dir, func(name string, err error) {
 		m.cfg.Logger.Error("a metadata snapshot is damaged; falling back to the one before", "file", name, "error", err)
