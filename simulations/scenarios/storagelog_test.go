@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/troupe-broker/troupe/simulations/sim"
 )
 
 var (
@@ -12,32 +14,29 @@ var (
 	seedsFlag = flag.Uint64("seeds", 0, "run so many seeds")
 )
 
-func traceOf(seed uint64) io.Writer {
-	if *seedFlag == seed && seed != 0 {
-		return os.Stdout
-	}
-	return nil
-}
-
-func TestStorageLogSurvivesEveryCrash(t *testing.T) {
-	first, n := uint64(1), uint64(500)
-	if *seedFlag != 0 {
-		first, n = *seedFlag, 1
-	}
+// eachSeed runs a world for seeds 1 to n, or what the flags ask for.
+func eachSeed(t *testing.T, n uint64, run func(uint64, io.Writer) *sim.World) {
+	t.Helper()
+	first := uint64(1)
+	var trace io.Writer
 	if *seedsFlag != 0 {
 		n = *seedsFlag
 	}
+	if *seedFlag != 0 {
+		first, n, trace = *seedFlag, 1, os.Stdout
+	}
 	failed := 0
-	for seed := first; seed < first+n; seed++ {
-		w := StorageLog(seed, traceOf(seed))
+	for seed := first; seed < first+n && failed < 10; seed++ {
+		w := run(seed, trace)
 		for _, f := range w.Failures() {
 			t.Errorf("seed %d: %s", seed, f)
 		}
 		if len(w.Failures()) > 0 {
 			failed++
 		}
-		if failed > 10 {
-			t.Fatal("enough")
-		}
 	}
+}
+
+func TestStorageLogSurvivesEveryCrash(t *testing.T) {
+	eachSeed(t, 500, StorageLog)
 }

@@ -47,10 +47,12 @@ func (f *filesystem) opSized(kind Op, name string, n int, do func(n int) error) 
 	}
 	switch r.Effect {
 	case CrashBefore:
+		f.p.atOp = true
 		f.p.die("crash before " + kind.String())
 		return errDead
 	case CrashAfter:
 		do(n)
+		f.p.atOp = true
 		f.p.die("crash after " + kind.String())
 		return errDead
 	case Short:

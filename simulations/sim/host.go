@@ -63,6 +63,7 @@ type Process struct {
 	Host   *Host
 	Life   int // 1 for the first
 	dead   bool
+	atOp   bool // died in the middle of a disk operation
 	paused bool
 	held   []func()      // what came due while paused, in order
 	origin time.Duration // of the monotonic clock
@@ -90,8 +91,21 @@ func (h *Host) Process() *Process {
 	return h.process
 }
 
+// Last is the newest process, dead or not; nil before the first.
+func (h *Host) Last() *Process { return h.process }
+
 // Dead reports whether the process has ended.
 func (p *Process) Dead() bool { return p.dead }
+
+// EndedAtOperation reports whether a rule ended the process at a disk operation, so that it is still open whether the machine lost
+// its power (PowerLoss) or only the process (Kill).
+func (p *Process) EndedAtOperation() bool { return p.atOp }
+
+// Exit ends the process as os.Exit does.
+func (p *Process) Exit() {
+	p.die("exit")
+	p.Host.Disk.processDied()
+}
 
 // OnDeath arranges that f is called when the process dies.
 func (p *Process) OnDeath(f func()) { p.onDeath = append(p.onDeath, f) }
@@ -112,12 +126,14 @@ func (p *Process) die(how string) {
 // Kill is kill -9: the page cache survives, except pages that failed to be written and may be dropped.
 func (p *Process) Kill() {
 	p.die("kill")
+	p.atOp = false
 	p.Host.Disk.processDied()
 }
 
 // PowerLoss ends the process and everything that was not synced, as the crash draws.
 func (p *Process) PowerLoss(c Crash) {
 	p.die("power loss")
+	p.atOp = false
 	p.Host.Disk.powerLoss(c)
 }
 

@@ -206,6 +206,23 @@ func (a *Admin) metadata(done func(r *kmsg.MetadataResponse)) {
 	})
 }
 
+// Verify compares the metadata with what is known once, as soon as it can, and then calls done.
+func (a *Admin) Verify(done func()) {
+	again := func() { a.stage.env.After(a.pause(100*time.Millisecond), func() { a.Verify(done) }) }
+	if !a.up || a.busy {
+		again()
+		return
+	}
+	a.metadata(func(r *kmsg.MetadataResponse) {
+		if r == nil {
+			again()
+			return
+		}
+		a.compare(r)
+		done()
+	})
+}
+
 // describe compares the metadata with what is known: acknowledged topics are there with all partitions, deleted ones are not.
 func (a *Admin) describe() {
 	a.metadata(func(r *kmsg.MetadataResponse) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/simulations/check"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,14 +19,18 @@ type Reader struct {
 	busy    bool
 	// Reads counts the records.
 	Reads int64
-	// Contents is a digest of all records by partition, to compare two final reads with.
-	Contents map[protocol.TopicPartition]string
-	record   bool
+	// Order lists the partitions that were read to the end.
+	Order  []protocol.TopicPartition
+	sums   map[protocol.TopicPartition]*xxhash.Digest
+	record bool
+	// Skip says which partitions may be unreadable: one that answers with an error is then given up.
+	Skip func(protocol.TopicPartition) bool
 }
 
-// StartReader begins a final read. With record it goes into the history; without, only into Contents.
+// StartReader begins a final read. With record it counts as the final read of the history.
 func StartReader(s *Stage, name string, record bool) *Reader {
-	r := &Reader{client: newClient(s, name), process: s.newProcess(), record: record, Contents: map[protocol.TopicPartition]string{}}
+	r := &Reader{client: newClient(s, name), process: s.newProcess(), record: record, sums: map[protocol.TopicPartition]*xxhash.Digest{}}
+	r.Skip = func(protocol.TopicPartition) bool { return false }
 	for _, t := range s.topics {
 		for i := range t.Partitions {
 			r.left = append(r.left, &place{topic: t, key: protocol.TopicPartition{Topic: t.ID, Partition: i}, offset: -1})
@@ -71,8 +76,14 @@ func (r *Reader) again(failed bool) {
 	})
 }
 
-// next puts the first place behind the others, so that one that cannot be read does not keep the rest waiting.
-func (r *Reader) rotate() { r.left = append(r.left[1:], r.left[0]) }
+// rotate puts the first place behind the others, so that one that cannot be read does not keep the rest waiting; or gives it up.
+func (r *Reader) rotate(code protocol.Code) {
+	p := r.left[0]
+	r.left = r.left[1:]
+	if !r.Skip(p.key) || code != protocol.KafkaStorageError && code != protocol.CorruptMessage {
+		r.left = append(r.left, p)
+	}
+}
 
 func (r *Reader) find(p *place) {
 	r.list(p.topic, p.key, check.AtEarliest, r.process, func(offset int64, code protocol.Code, err error) {
@@ -80,7 +91,7 @@ func (r *Reader) find(p *place) {
 			return
 		}
 		if code != protocol.None {
-			r.rotate()
+			r.rotate(code)
 			r.again(true)
 			return
 		}
@@ -116,13 +127,15 @@ func (r *Reader) fetch(p *place) {
 }
 
 func (r *Reader) failed(p *place, resp *kmsg.FetchResponse) {
+	code := protocol.Code(resp.ErrorCode)
 	if len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 1 {
-		r.stage.saw("Fetch", resp.Topics[0].Partitions[0].ErrorCode)
-		if protocol.Code(resp.Topics[0].Partitions[0].ErrorCode) == protocol.OffsetOutOfRange {
-			p.offset = -1 // records were deleted meanwhile
-		}
+		code = protocol.Code(resp.Topics[0].Partitions[0].ErrorCode)
 	}
-	r.rotate()
+	r.stage.saw("Fetch", int16(code))
+	if code == protocol.OffsetOutOfRange {
+		p.offset = -1 // records were deleted meanwhile
+	}
+	r.rotate(code)
 	r.again(true)
 }
 
@@ -130,7 +143,10 @@ func (r *Reader) took(p *place, part *kmsg.FetchResponseTopicPartition, began ch
 	from := p.offset
 	p.offset = r.stage.record(&r.client, p, part, began, check.Op{Process: r.process, Final: r.record})
 	r.Reads += p.offset - from
-	r.Contents[p.key] += fmt.Sprintf("%x;", digest(part.RecordBatches))
+	if r.sums[p.key] == nil {
+		r.sums[p.key] = xxhash.New()
+	}
+	r.sums[p.key].Write(part.RecordBatches)
 	enough := p.offset >= part.HighWatermark && (p.offset >= r.stage.highest[p.key] || r.stage.Excused(p.topic))
 	if !enough {
 		r.again(p.offset == from)
@@ -139,6 +155,19 @@ func (r *Reader) took(p *place, part *kmsg.FetchResponseTopicPartition, began ch
 	if r.record {
 		r.stage.Rec.Finish(p.key)
 	}
-	r.left = slices.DeleteFunc(r.left, func(o *place) bool { return o == p })
+	r.Order = append(r.Order, p.key)
+	r.remove(p)
 	r.again(false)
+}
+
+func (r *Reader) remove(p *place) {
+	r.left = slices.DeleteFunc(r.left, func(o *place) bool { return o == p })
+}
+
+// Sum is a digest of everything read from a partition; 0 if it was not read to the end.
+func (r *Reader) Sum(key protocol.TopicPartition) uint64 {
+	if !slices.Contains(r.Order, key) {
+		return 0
+	}
+	return r.sums[key].Sum64()
 }

@@ -201,5 +201,3 @@ func sameHeaders(a, b []kmsg.Header) bool {
 	}
 	return true
 }
-
-func digest(b []byte) uint64 { return xxhash.Sum64(b) }

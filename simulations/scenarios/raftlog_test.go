@@ -1,0 +1,7 @@
+package scenarios
+
+import "testing"
+
+func TestMetadataLogSurvivesEveryCrash(t *testing.T) {
+	eachSeed(t, 300, RaftLog)
+}
