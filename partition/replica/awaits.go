@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"math"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
@@ -19,8 +20,14 @@ type Await struct {
 }
 
 // Awaits are the parked readers of one partition, in the order they came. The zero value is ready.
+//
+// They are few, and most wait at the very end, so a list is walked when something may be due. That is known from three lower bounds,
+// which only a walk raises: a turn that is of no use to anybody looks at nothing else.
 type Awaits struct {
 	waiting []Await
+	// Lower bounds over waiting: of the offsets by what they wait for, and of the deadlines.
+	offset, stable int64
+	deadline       time.Duration
 }
 
 // Park keeps a reader until Wake or WakeAll hands it over. False at AwaitsMax.
@@ -28,14 +35,31 @@ func (w *Awaits) Park(a Await) bool {
 	if len(w.waiting) >= AwaitsMax {
 		return false
 	}
+	if len(w.waiting) == 0 {
+		w.resetBounds()
+	}
 	w.waiting = append(w.waiting, a)
+	w.lowerBounds(&a)
 	return true
+}
+
+func (w *Awaits) resetBounds() {
+	w.offset, w.stable, w.deadline = math.MaxInt64, math.MaxInt64, math.MaxInt64
+}
+
+func (w *Awaits) lowerBounds(a *Await) {
+	if a.Committed {
+		w.stable = min(w.stable, a.Offset)
+	} else {
+		w.offset = min(w.offset, a.Offset)
+	}
+	w.deadline = min(w.deadline, a.Deadline)
 }
 
 // Forget drops a reader that has gone away; unknown ones are ignored.
 func (w *Awaits) Forget(replyTo actors.PID, id uint64) {
-	for i, a := range w.waiting {
-		if a.ID == id && a.ReplyTo.Equal(replyTo) {
+	for i := range w.waiting {
+		if a := &w.waiting[i]; a.ID == id && a.ReplyTo.Equal(replyTo) {
 			w.keep(append(w.waiting[:i], w.waiting[i+1:]...))
 			return
 		}
@@ -44,8 +68,13 @@ func (w *Awaits) Forget(replyTo actors.PID, id uint64) {
 
 // Wake hands over the readers that find something below the bounds or are past their deadline. yield must not call back.
 func (w *Awaits) Wake(highWatermark, lastStable int64, now time.Duration, yield func(Await)) {
+	if len(w.waiting) == 0 || highWatermark <= w.offset && lastStable <= w.stable && now < w.deadline {
+		return
+	}
+	w.resetBounds()
 	kept := w.waiting[:0]
-	for _, a := range w.waiting {
+	for i := range w.waiting {
+		a := w.waiting[i]
 		bound := highWatermark
 		if a.Committed {
 			bound = lastStable
@@ -54,6 +83,7 @@ func (w *Awaits) Wake(highWatermark, lastStable int64, now time.Duration, yield 
 			yield(a)
 		} else {
 			kept = append(kept, a)
+			w.lowerBounds(&a)
 		}
 	}
 	w.keep(kept)
@@ -81,12 +111,7 @@ const awaitsKept = 64 // readers of capacity that an empty list keeps
 // Len is the number of parked readers.
 func (w *Awaits) Len() int { return len(w.waiting) }
 
-// NextDeadline is the earliest deadline; ok is false if nobody waits.
+// NextDeadline is a lower bound of the deadlines; ok is false if nobody waits. Waking at it and finding nothing due raises it.
 func (w *Awaits) NextDeadline() (at time.Duration, ok bool) {
-	for _, a := range w.waiting {
-		if !ok || a.Deadline < at {
-			at, ok = a.Deadline, true
-		}
-	}
-	return at, ok
+	return w.deadline, len(w.waiting) > 0
 }

@@ -9,10 +9,13 @@ import (
 
 // Term is what the controller decided about one leadership: who leads, in which epoch, with whom.
 type Term struct {
-	Self       protocol.NodeID
-	Epoch      protocol.LeaderEpoch
-	ISR        []protocol.NodeID // contains Self
-	MinISR     int               // min.insync.replicas, at most the number of replicas
+	Self  protocol.NodeID
+	Epoch protocol.LeaderEpoch
+	ISR   []protocol.NodeID // as the controller decided it; contains Self
+	// Joining are replicas the leader asked the controller to add and does not know the answer for. A replica it asked to remove
+	// is still in ISR.
+	Joining    []protocol.NodeID
+	MinISR     int // min.insync.replicas, at most the number of replicas
 	Durability protocol.Durability
 }
 
@@ -32,10 +35,13 @@ type Leader struct {
 	parked  parked
 }
 
-// member is what the leader knows of one replica of the maximal in-sync set.
+// unknown is the position of a follower that was not heard of in this term.
+const unknown = -1
+
+// member is what the leader knows of one replica of the maximal in-sync set. Invariant: flushed <= end.
 type member struct {
 	node         protocol.NodeID
-	end, flushed int64 // -1 until it was heard of in this term
+	end, flushed int64 // or unknown
 }
 
 // NewLeader begins a term. Followers are unknown until Followed; the high watermark is what the log knew.
@@ -51,25 +57,32 @@ func NewLeader(t Term, log Log) *Leader {
 
 // setTerm takes over a decision of the controller, keeping what is known of members that stay.
 func (l *Leader) setTerm(t Term) {
-	isr := slices.Clone(t.ISR)
-	slices.Sort(isr)
-	members := make([]member, len(isr))
-	for i, node := range isr {
-		members[i] = member{node: node, end: -1, flushed: -1}
+	t.ISR, t.Joining = slices.Clone(t.ISR), slices.Clone(t.Joining)
+	nodes := append(slices.Clone(t.ISR), t.Joining...)
+	slices.Sort(nodes)
+	nodes = slices.Compact(nodes)
+	members := make([]member, len(nodes))
+	for i, node := range nodes {
+		members[i] = member{node, unknown, unknown}
 		if was := l.find(node); was >= 0 {
 			members[i] = l.members[was]
 		}
 	}
 	l.term, l.members = t, members
 	l.self = l.find(t.Self)
-	invariant.Check(l.self >= 0, "leader %d is not in its in-sync set %v", t.Self, t.ISR)
+	invariant.Check(slices.Contains(t.ISR, t.Self), "leader %d is not in its in-sync set %v", t.Self, t.ISR)
 }
 
 func (l *Leader) find(node protocol.NodeID) int {
-	return slices.IndexFunc(l.members, func(m member) bool { return m.node == node })
+	for i := range l.members {
+		if l.members[i].node == node {
+			return i
+		}
+	}
+	return -1
 }
 
-// Reconfigure takes a change of the in-sync set, of min.insync.replicas or of the durability within the term.
+// Reconfigure takes a change of the in-sync set, of who joins it, of min.insync.replicas or of the durability within the term.
 func (l *Leader) Reconfigure(t Term) {
 	invariant.Check(t.Epoch == l.term.Epoch && t.Self == l.term.Self, "reconfiguring epoch %d of node %d as epoch %d of node %d",
 		l.term.Epoch, l.term.Self, t.Epoch, t.Self)
@@ -77,41 +90,49 @@ func (l *Leader) Reconfigure(t Term) {
 	l.advance()
 }
 
-// Epoch of the term.
-func (l *Leader) Epoch() protocol.LeaderEpoch { return l.term.Epoch }
-
-// EpochStart is the log end when the term began. While the high watermark is below it, it may be behind the true one (KIP-207).
-func (l *Leader) EpochStart() int64 { return l.start }
-
 // Appended says that the leader's own log now ends at end, exclusive.
 func (l *Leader) Appended(end int64) {
 	me := &l.members[l.self]
-	invariant.Check(end >= me.end, "the leader's log end fell from %d to %d", me.end, end)
+	if end < me.end {
+		invariant.Check(false, "I-TRUNC2: the leader's log end fell from %d to %d", me.end, end)
+	}
 	me.end = end
 	l.advance()
 }
 
-// Flushed says that the leader's own log is on stable storage below end.
+// Flushed says that the leader's own log is on stable storage below end. Lower than before changes nothing.
 func (l *Leader) Flushed(end int64) {
 	me := &l.members[l.self]
-	invariant.Check(end <= me.end, "flushed to %d beyond the log end %d", end, me.end)
+	if end > me.end {
+		invariant.Check(false, "flushed to %d beyond the log end %d", end, me.end)
+	}
 	me.flushed = max(me.flushed, end)
 	l.advance()
 }
 
-// Followed says where a follower stands, from a fetch of this term. Of a node outside the in-sync set it changes nothing.
-// Source: reliability rule I-ACKPOS; the caller has checked leader epoch and broker epoch.
+// Followed says where a follower stands, from a fetch of this term, or from word of its flush. The two travel on different lanes and
+// may overtake each other, so the higher counts; flushed counts up to end, so both are sent together. Of a node outside the maximal set it changes nothing. The caller has checked leader
+// epoch and broker epoch (I-ACKPOS).
 func (l *Leader) Followed(node protocol.NodeID, end, flushed int64) {
 	if i := l.find(node); i >= 0 && i != l.self {
 		m := &l.members[i]
-		m.end, m.flushed = max(m.end, end), max(m.flushed, min(flushed, end))
+		m.end = max(m.end, end)
+		m.flushed = max(m.flushed, min(flushed, m.end))
 		l.advance()
+	}
+}
+
+// Restarted says that the follower is another incarnation than the one heard of so far (a new broker epoch): it may have lost what
+// that one had, so it is unknown again. What was committed stays committed.
+func (l *Leader) Restarted(node protocol.NodeID) {
+	if i := l.find(node); i >= 0 && i != l.self {
+		l.members[i].end, l.members[i].flushed = unknown, unknown
 	}
 }
 
 // Admit tells whether records with these acks may be appended at all: NOT_ENOUGH_REPLICAS before anything is written.
 func (l *Leader) Admit(acks int16) protocol.Code {
-	if acks == -1 && len(l.members) < l.term.MinISR {
+	if acks == -1 && len(l.term.ISR) < l.term.MinISR {
 		return protocol.NotEnoughReplicas
 	}
 	return protocol.None

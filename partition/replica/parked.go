@@ -26,7 +26,8 @@ type parked struct {
 	all, leader line
 }
 
-// line is a first-in-first-out queue of acks with rising End, its head moving through the slice.
+// line is a first-in-first-out queue of acks, its head moving through the slice. Their End rises, but for duplicates: one whose
+// original still waits stands behind all that was parked since, and leaves after them, a little later than it could.
 type line struct {
 	acks     []Ack
 	head     int
@@ -43,15 +44,11 @@ func (q *line) push(a Ack) {
 		clear(q.acks[n:])
 		q.acks, q.head = q.acks[:n], 0
 	}
-	if q.len() > 0 {
-		// A duplicate waits for its original, which may stand before the last in the line: it waits a little longer than it must.
-		a.End = max(a.End, q.acks[len(q.acks)-1].End)
-	}
 	q.earliest = min(q.earliest, a.Deadline)
 	q.acks = append(q.acks, a)
 }
 
-// release hands over, in order, what stands below end.
+// release hands over, in order, what ends at or before end, up to the first that does not.
 func (q *line) release(end int64, yield func(*Ack, protocol.Code)) {
 	for q.head < len(q.acks) && q.acks[q.head].End <= end {
 		yield(&q.acks[q.head], protocol.None)
@@ -65,10 +62,10 @@ func (q *line) release(end int64, yield func(*Ack, protocol.Code)) {
 
 const lineKept = 1024 // acks of capacity that an empty line keeps
 
-// expire hands over what is overdue, with REQUEST_TIMED_OUT: the records may still commit.
-func (q *line) expire(now time.Duration, yield func(*Ack, protocol.Code)) {
+// expire hands over what is overdue, with REQUEST_TIMED_OUT: the records may still commit. It reports whether there was any.
+func (q *line) expire(now time.Duration, yield func(*Ack, protocol.Code)) bool {
 	if q.len() == 0 || now < q.earliest {
-		return
+		return false
 	}
 	kept := q.acks[:q.head]
 	q.earliest = 1<<63 - 1
@@ -80,8 +77,10 @@ func (q *line) expire(now time.Duration, yield func(*Ack, protocol.Code)) {
 			kept = append(kept, *a)
 		}
 	}
+	expired := len(kept) < len(q.acks)
 	clear(q.acks[len(kept):])
 	q.acks = kept
+	return expired
 }
 
 // Park keeps an acknowledgement until Release hands it over. False at AcksMax: the caller answers REQUEST_TIMED_OUT.
@@ -102,10 +101,16 @@ func (l *Leader) Park(a Ack) bool {
 //
 // An acks=all whose in-sync set has meanwhile shrunk below min.insync.replicas simply waits: the high watermark stands still.
 func (l *Leader) Release(now time.Duration, yield func(*Ack, protocol.Code)) {
-	l.parked.leader.release(l.position(l.members[l.self]), yield)
-	l.parked.all.release(l.hw, yield)
-	l.parked.leader.expire(now, yield)
-	l.parked.all.expire(now, yield)
+	l.parked.leader.settle(l.position(&l.members[l.self]), now, yield)
+	l.parked.all.settle(l.hw, now, yield)
+}
+
+// settle releases and expires, and releases what only stood behind something that expired.
+func (q *line) settle(end int64, now time.Duration, yield func(*Ack, protocol.Code)) {
+	q.release(end, yield)
+	if q.expire(now, yield) {
+		q.release(end, yield)
+	}
 }
 
 // Resign hands over everything parked with code and ends the term. Nothing that waits may be answered with success any more.

@@ -84,6 +84,10 @@ func (s *stage) do(words []string) string {
 		s.leader.Flushed(num("end"))
 	case "followed":
 		s.leader.Followed(protocol.NodeID(num("node")), num("end"), num("flushed"))
+	case "restarted":
+		s.leader.Restarted(protocol.NodeID(num("node")))
+	case "trusted":
+		fmt.Fprintf(&out, "  %v, the epoch starts at %d\n", s.leader.Trusted(), s.leader.EpochStart())
 	case "admit":
 		code(s.leader.Admit(int16(num("acks"))))
 	case "park":
@@ -123,9 +127,13 @@ func term(arg map[string]string) Term {
 	if n, err := strconv.Atoi(arg["min"]); err == nil {
 		t.MinISR = n
 	}
-	for _, n := range strings.Split(arg["isr"], ",") {
-		id, _ := strconv.Atoi(n)
-		t.ISR = append(t.ISR, protocol.NodeID(id))
+	nodes := func(list string) (out []protocol.NodeID) {
+		for _, n := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+			id, _ := strconv.Atoi(n)
+			out = append(out, protocol.NodeID(id))
+		}
+		return out
 	}
+	t.ISR, t.Joining = nodes(arg["isr"]), nodes(arg["joining"])
 	return t
 }
