@@ -445,9 +445,20 @@ func goOn(t *testing.T, files *memFS, w *crashWorld, l *Log, keep func() bool, i
 			t.Fatal(err)
 		}
 		x.model = append(x.model, again)
+		if keep() && keep() {
+			break
+		}
 	}
-	end := x.l.FlushedOffset()
-	x.fs = files.powerLoss(keep, 64)
+	for _, page := range []int{64, 1 << 20} { // also whole files
+		y := *x
+		y.fs = files.powerLoss(keep, page)
+		y.goOnFlushed(interval)
+	}
+}
+
+func (x *fixture) goOnFlushed(interval int32) {
+	t, end := x.t, x.l.FlushedOffset()
+	t.Helper()
 	x.reopen(recoverOptions(t, x.fs, interval))
 	if x.l.EndOffset() < end {
 		t.Fatalf("ends at %d, flushed were %d", x.l.EndOffset(), end)

@@ -111,6 +111,7 @@ func (x *fixture) options() Options {
 
 func (x *fixture) reopen(o Options) Recovered {
 	x.t.Helper()
+	x.l.files.Close()
 	l, r, err := Open(o)
 	if err != nil {
 		x.t.Fatal(err)

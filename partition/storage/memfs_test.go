@@ -37,6 +37,7 @@ var errStopped = errors.New("the process is dead")
 type node struct {
 	dir           bool
 	data, durable []byte
+	older         []byte // seen before a truncation that is not synced: its pages may be on the disk
 	names, onDisk map[string]*node
 	modTime       time.Time
 }
@@ -226,7 +227,7 @@ func (m *memFS) SyncAll() error {
 }
 
 func (n *node) syncTree() {
-	n.durable = slices.Clone(n.data)
+	n.durable, n.older = slices.Clone(n.data), nil
 	n.onDisk = maps.Clone(n.names)
 	for _, child := range n.names {
 		child.syncTree()
@@ -254,6 +255,13 @@ func (m *memFS) powerLoss(keep func() bool, pageSize int) *memFS {
 	return &memFS{root: m.root.afterLoss(keep, pageSize, done), now: m.now}
 }
 
+func (n *node) onDiskData() []byte {
+	if n.durable == nil {
+		return []byte{}
+	}
+	return n.durable
+}
+
 func (n *node) afterLoss(keep func() bool, pageSize int, done map[*node]*node) *node {
 	if c := done[n]; c != nil {
 		return c
@@ -261,7 +269,7 @@ func (n *node) afterLoss(keep func() bool, pageSize int, done map[*node]*node) *
 	c := &node{dir: n.dir, modTime: n.modTime}
 	done[n] = c
 	if !n.dir {
-		c.data = mixPages(n.durable, n.data, keep, pageSize)
+		c.data = mixPages(n.onDiskData(), mixPages(n.older, n.data, keep, pageSize), keep, pageSize)
 		c.durable = slices.Clone(c.data)
 		return c
 	}
@@ -288,8 +296,8 @@ func (n *node) afterLoss(keep func() bool, pageSize int, done map[*node]*node) *
 
 // mixPages takes the size and each page either from the disk or from memory.
 func mixPages(disk, memory []byte, keep func() bool, pageSize int) []byte {
-	if string(disk) == string(memory) {
-		return slices.Clone(disk)
+	if disk == nil || string(disk) == string(memory) {
+		return slices.Clone(memory)
 	}
 	size := len(disk)
 	if len(disk) != len(memory) && keep() {
@@ -393,6 +401,7 @@ func (f *memFile) Truncate(size int64) error {
 		return err
 	}
 	if int(size) <= len(f.n.data) {
+		f.n.older = f.n.data
 		f.n.data = slices.Clone(f.n.data[:size])
 	} else {
 		f.n.data = append(f.n.data, make([]byte, int(size)-len(f.n.data))...)
@@ -409,7 +418,7 @@ func (f *memFile) Sync() error {
 	if _, err := f.m.step("sync", f.name, ""); err != nil {
 		return err
 	}
-	f.n.durable = slices.Clone(f.n.data)
+	f.n.durable, f.n.older = slices.Clone(f.n.data), nil
 	return nil
 }
 

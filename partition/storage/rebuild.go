@@ -10,10 +10,6 @@ import (
 	"github.com/troupe-broker/troupe/actors/env"
 )
 
-// shortIndex is how many bytes beyond the index interval may follow the last entry before an index counts as cut short. What
-// follows the last entry is walked at every lookup there.
-const shortIndex = 256 << 10
-
 // errIndex says that an index file cannot be what was written; it is rebuilt.
 var errIndex = errors.New("index file is damaged")
 
@@ -161,7 +157,7 @@ func (p piece) load(f env.File, interval int64) (*sparse, error) {
 			return nil, fmt.Errorf("%w: %w", errIndex, err)
 		}
 		switch {
-		case w.pos-x.lastPos > interval+shortIndex:
+		case w.pos-x.lastPos > interval:
 			return nil, fmt.Errorf("%w: ends at byte %d of %d", errIndex, x.lastPos, p.size)
 		case first && x.storedOffsets > 0 && h.LastOffset() != p.base+int64(entry.rel):
 			return nil, fmt.Errorf("%w: last entry does not match", errIndex)

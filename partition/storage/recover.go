@@ -379,7 +379,8 @@ func (r *recovery) openClean() error {
 	}
 	s := r.active
 	s.next, s.maxTimestamp, s.maxOffset = p.Offset, p.MaxTimestamp, p.MaxOffset
-	r.index.storedOffsets, r.index.storedTimes, r.index.lastPos = int(p.Indexes), int(p.Times), p.Bytes
+	// Where the last entry points is not read; the next batch gets one.
+	r.index.storedOffsets, r.index.storedTimes = int(p.Indexes), int(p.Times)
 	if p.MaxTimestamp >= 0 && s.fits(p.MaxOffset) {
 		r.index.lastTime = timeEntry{p.MaxTimestamp, s.rel(p.MaxOffset)}
 	}

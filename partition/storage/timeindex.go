@@ -29,8 +29,8 @@ func (v *View) OffsetForTimestamp(ts, upTo int64) (offset, timestamp int64, ok b
 			break
 		}
 		offset, timestamp, ok, err = v.timestampIn(p, ts, upTo)
-		if errors.Is(err, errGone) {
-			continue
+		if errors.Is(err, errGone) || errors.Is(err, ErrOutOfRange) {
+			continue // retention removed the segment meanwhile
 		}
 		if ok || err != nil {
 			return offset, timestamp, ok, v.readError(err)
@@ -50,16 +50,7 @@ func (v *View) timestampIn(p piece, ts, upTo int64) (offset, timestamp int64, ok
 	if err != nil || largest < ts {
 		return -1, -1, false, err
 	}
-	// No record before the batch of this entry is as young as ts.
-	from := max(v.start, p.base)
-	e, found, err := p.findTime(v.mustIndex(p), func(e timeEntry) bool { return e.timestamp <= ts })
-	if err != nil {
-		return -1, -1, false, v.indexError(p, err)
-	}
-	if found {
-		from = max(from, p.base+int64(e.rel))
-	}
-	pos, err := v.seek(p, f, from)
+	from, pos, err := v.seekTime(p, f, ts)
 	if err != nil {
 		return -1, -1, false, err
 	}
@@ -82,6 +73,47 @@ func (v *View) timestampIn(p piece, ts, upTo int64) (offset, timestamp int64, ok
 		w.pos += size
 	}
 	return -1, -1, false, nil
+}
+
+// seekTime is an offset before which no record of the segment is as young as ts, and a position from which to walk to it.
+func (v *View) seekTime(p piece, f env.File, ts int64) (from, pos int64, err error) {
+	from = max(v.start, p.base)
+	e, found, err := p.findTime(v.mustIndex(p), func(e timeEntry) bool { return e.timestamp <= ts })
+	if err != nil {
+		return 0, 0, v.indexError(p, err)
+	}
+	if !found || p.base+int64(e.rel) <= from {
+		pos, err = v.seek(p, f, from)
+		return from, pos, err
+	}
+	last := p.base + int64(e.rel)
+	if pos, err = v.seek(p, f, last); err != nil {
+		return 0, 0, err
+	}
+	// Nothing but the batch it points to guards the entry.
+	w := walkHeaders(f, pos, p.size)
+	defer w.close()
+	for !w.done() {
+		h, size, err := w.header(p.base)
+		if err != nil {
+			return 0, 0, p.corrupt(err, last)
+		}
+		if h.LastOffset() < last {
+			w.pos += size
+			continue
+		}
+		if h.LastOffset() == last && h.MaxTimestamp() == e.timestamp {
+			return last, w.pos, nil
+		}
+		break
+	}
+	if p.rolled {
+		v.log.Warn("time index does not match its log and is rebuilt", "index", p.path(timeIndexSuffix))
+		if _, err := v.rebuild(p, f); err != nil {
+			return 0, 0, err
+		}
+	}
+	return from, 0, nil
 }
 
 // largest is the largest timestamp of a segment and the last offset of the first batch that has it.
@@ -145,7 +177,8 @@ func (v *View) batchAt(offset int64) (record.Batch, error) {
 }
 
 // MaxTimestamp is the first record below upTo that has the largest timestamp there (KIP-734), and that timestamp; ok is false if no
-// record has one. Reads one batch, and batch headers of the segment upTo lies in; errors as of Locate.
+// record has one. Reads one batch, and batch headers of the segment upTo lies in; errors as of Locate (ErrOutOfRange if retention removed
+// the segment meanwhile).
 func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err error) {
 	if v.Stale() {
 		return -1, -1, false, ErrStale
