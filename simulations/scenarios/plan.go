@@ -35,6 +35,10 @@ type Plan struct {
 	// SegmentBytes overrides the segment size of every log, below what topic configurations allow.
 	SegmentBytes int64
 	IndexBytes   int32
+	// NoErrors says that nothing is broken, so that an error answered is a violation.
+	NoErrors bool
+
+	extra func(*nemesis, *sim.Stream)
 }
 
 // DrawPlan draws the plan of a seed.

@@ -20,16 +20,21 @@ import (
 // The promise (I1, I6 of the bug catalogue): what was committed once is committed again by every later life, in the same order, each
 // entry once, from a snapshot or from the log; and a healthy member commits what is proposed.
 func RaftLog(seed uint64, trace io.Writer) *sim.World {
+	return raftLog(seed, trace, func(*sim.Disk) {})
+}
+
+func raftLog(seed uint64, trace io.Writer, prepare func(*sim.Disk)) *sim.World {
 	w := sim.NewWorld(seed, trace)
 	old := rand.Reader
 	rand.Reader = w.Stream("crypto")
 	defer func() { rand.Reader = old }()
 	r := &raftRun{w: w, host: w.NewHost("n0"), rng: w.Stream("raft")}
+	prepare(r.host.Disk)
 	r.host.Disk.Writeback = []float64{0, 0.05, 0.3}[r.rng.IntN(3)]
 	r.host.Timing.Work = []time.Duration{100 * time.Microsecond, 5 * time.Millisecond}[r.rng.IntN(2)]
 	r.size = int(r.rng.Between(8, 100))
-	if r.rng.Chance(0.03) {
-		r.size = 1 << 20 // a few of these make a snapshot
+	if r.rng.Chance(0.01) {
+		r.size = 512 << 10 // a few of these make a snapshot
 	}
 	for r.life = 0; r.life < 4 && len(w.Failures()) == 0; r.life++ {
 		r.live()

@@ -21,8 +21,13 @@ import (
 // The promise (D-RECOVER): the recovered log is a prefix of what was appended, holds at least everything below FlushedOffset, and
 // nothing of what a finished TruncateTo cut off; reads and searches by time agree with the records.
 func StorageLog(seed uint64, trace io.Writer) *sim.World {
+	return storageLog(seed, trace, func(*sim.Disk) {})
+}
+
+func storageLog(seed uint64, trace io.Writer, prepare func(*sim.Disk)) *sim.World {
 	w := sim.NewWorld(seed, trace)
 	r := &storageRun{w: w, rng: w.Stream("storage"), host: w.NewHost("n0")}
+	prepare(r.host.Disk)
 	r.host.Disk.Writeback = []float64{0, 0.05, 0.3}[r.rng.IntN(3)]
 	r.config = protocol.LogConfig{
 		Delete: true, RetentionTime: -1, RetentionBytes: -1, SegmentBytes: r.rng.Between(300, 4000), SegmentTime: time.Hour,

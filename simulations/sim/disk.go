@@ -35,6 +35,8 @@ type Disk struct {
 	Writeback float64
 	// Capacity in bytes; 0 means no bound. The nemesis may change it at any time.
 	Capacity int64
+	// Lies makes every sync say yes and do nothing: a disk no promise holds on, to see that breaking them is noticed.
+	Lies  bool
 	locks    map[string]*Process
 	// Counts of operations by kind, for reports.
 	Counts [opKinds]int64
