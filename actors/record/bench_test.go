@@ -6,20 +6,15 @@ import (
 	"testing"
 )
 
-// batchOf builds a batch of about size bytes of records of 100 bytes, whose values compress about as text does.
+// batchOf builds a batch of about size bytes of records of 100 bytes, whose values compress about as JSON does (lz4 2.9, zstd 4.2 times).
 func batchOf(t testing.TB, codec Codec, size int) Batch {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	b := NewBuilder(Options{Codec: codec, ProducerID: 1})
-	key, value := make([]byte, 8), make([]byte, 81)
 	for b.Size()+100 <= size {
-		for i := range key {
-			key[i] = 'a' + byte(rng.IntN(26))
-		}
-		for i := range value {
-			value[i] = "etaoin shrdlu"[rng.IntN(13)]
-		}
-		b.Append(1_700_000_000_000+int64(b.Len()/10), key, value, nil)
+		key := fmt.Appendf(nil, "%08d", rng.IntN(1e8))
+		value := fmt.Appendf(nil, `{"user":%7d,"event":"page_view","path":"/products/%06d","ms":%4d,"ok":true}.......`, rng.IntN(1e7), rng.IntN(1e6), rng.IntN(1e4))
+		b.Append(1_700_000_000_000+int64(b.Len()/10), key, value[:81], nil)
 	}
 	batch, err := b.Build()
 	if err != nil {

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"sync"
 
@@ -40,7 +41,7 @@ func gzipped(dst, src []byte, level int) ([]byte, error) {
 	out := bytes.NewBuffer(dst)
 	w, _ := gzipWriters[level].Get().(*gzip.Writer)
 	if w == nil {
-		w, _ = gzip.NewWriterLevel(out, cmpOr(level, gzip.DefaultCompression))
+		w, _ = gzip.NewWriterLevel(out, cmp.Or(level, gzip.DefaultCompression))
 	}
 	w.Reset(out)
 	_, err := w.Write(src)
@@ -51,15 +52,8 @@ func gzipped(dst, src []byte, level int) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-func cmpOr(level, otherwise int) int {
-	if level == 0 {
-		return otherwise
-	}
-	return level
-}
-
-// lz4Levels maps lz4's 1-9 to the library's constants; 0 is the fast mode, which is Kafka's default level 9 to nobody's loss: the
-// level is only about density.
+// lz4Levels maps lz4's levels to the library's; 0, the default, is its fast mode. Levels are about density and time, never about who
+// can read it, so the library's scale ending at 9 does no harm.
 var lz4Levels = [...]lz4.CompressionLevel{
 	lz4.Fast, lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4, lz4.Level5, lz4.Level6, lz4.Level7, lz4.Level8, lz4.Level9,
 }

@@ -20,7 +20,10 @@ const (
 	InvalidTimestamp                 // INVALID_TIMESTAMP
 )
 
-var kindErrors = [...]error{Corrupt: ErrCorrupt, UnsupportedMagic: ErrOldMagic, TooLarge: ErrTooLarge, UnsupportedCodec: ErrUnsupportedCodec, InvalidTimestamp: nil}
+// kindErrors are the marks of the kinds that have one.
+var kindErrors = [...]error{
+	Corrupt: ErrCorrupt, UnsupportedMagic: ErrOldMagic, TooLarge: ErrTooLarge, UnsupportedCodec: ErrUnsupportedCodec, InvalidTimestamp: nil,
+}
 
 // Invalid is why Validate refuses a batch.
 type Invalid struct {
