@@ -55,6 +55,7 @@ const (
 	ThrottlingQuotaExceeded    Code = 89
 	ProducerFenced             Code = 90
 	UnknownTopicID             Code = 100
+	BrokerIDNotRegistered      Code = 102
 	InconsistentTopicID        Code = 103
 	FetchSessionTopicIDError   Code = 106
 )

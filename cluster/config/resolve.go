@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -41,7 +42,8 @@ func Resolve(v Values, overrides []protocol.ConfigEntry) (protocol.LogConfig, er
 		c.Durability = protocol.DurabilityOS
 	}
 	if r.err == nil && c.MinCompactionLag > c.MaxCompactionLag {
-		r.err = &Invalid{Key: "min.compaction.lag.ms", Value: c.MinCompactionLag.String(), Reason: "Value must be no more than max.compaction.lag.ms, " + c.MaxCompactionLag.String()}
+		r.err = &Invalid{Key: "min.compaction.lag.ms", Conflict: true, Reason: fmt.Sprintf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)",
+			c.MinCompactionLag.Milliseconds(), c.MaxCompactionLag.Milliseconds())}
 	}
 	return c, r.err
 }

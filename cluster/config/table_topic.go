@@ -72,7 +72,7 @@ var topicKeys = []Key{
 		Doc: "Replicas whose leader side is throttled during reassignment, as partition:broker pairs or *."},
 	{Name: "follower.replication.throttled.replicas", Type: List, Default: "", Valid: throttled,
 		Doc: "Replicas whose follower side is throttled during reassignment, as partition:broker pairs or *."},
-	{Name: "remote.storage.enable", Type: Boolean, Default: "false",
+	{Name: "remote.storage.enable", Type: Boolean, Default: "false", Valid: notTrue,
 		Doc: "Whether closed segments are copied to remote storage."},
 	{Name: "remote.log.copy.disable", Type: Boolean, Default: "false",
 		Doc: "Whether remote storage of the topic is read-only."},

@@ -60,6 +60,7 @@ func someOf(options ...string) Valid {
 
 var (
 	gzipLevel = Valid{"between 1 and 9, or -1", func(v value) bool { return v.number >= 1 && v.number <= 9 || v.number == -1 }}
+	notTrue   = Valid{"false, as there is no tiered storage", func(v value) bool { return !v.truth }}
 	throttled = Valid{"* or a list of partition:broker", func(v value) bool {
 		return len(v.list) == 1 && v.list[0] == "*" || !slices.ContainsFunc(v.list, func(item string) bool {
 			partition, broker, ok := strings.Cut(item, ":")
@@ -85,11 +86,15 @@ var (
 type Invalid struct {
 	Key, Value, Reason string
 	Unknown            bool // no such key
+	Conflict           bool // whatever the value: Reason says it all
 }
 
 func (e *Invalid) Error() string {
 	if e.Unknown {
 		return fmt.Sprintf("Unknown configuration %s%s", e.Key, e.Reason)
+	}
+	if e.Conflict {
+		return e.Reason
 	}
 	return fmt.Sprintf("Invalid value %s for configuration %s: %s", e.Value, e.Key, e.Reason)
 }
@@ -200,9 +205,9 @@ func AlterableBroker(name string, clusterWide bool) error {
 	case !ok:
 		return unknown(name, brokerTable)
 	case k.Update == ReadOnly:
-		return &Invalid{Key: name, Reason: "Cannot update this config dynamically; set it in server.properties and restart the broker"}
+		return &Invalid{Key: name, Conflict: true, Reason: "Cannot update these configs dynamically: " + name + "; set it in server.properties and restart the broker"}
 	case k.Update == PerBroker && clusterWide:
-		return &Invalid{Key: name, Reason: "Cannot update this config at default cluster level, broker id must be specified"}
+		return &Invalid{Key: name, Conflict: true, Reason: "Cannot update these configs at default cluster level, broker id must be specified: " + name}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -21,6 +22,7 @@ func (m *Image) Apply(offset int64, records []Record) (*Image, Delta) {
 	f.img.nodes = m.nodes.Copy()
 	f.img.brokers = m.brokers.Copy()
 	f.img.features = m.features.Copy()
+	f.img.unified = m.unified.Copy()
 	for _, r := range records {
 		r.apply(f)
 	}
@@ -98,7 +100,10 @@ func share(a, b []protocol.NodeID) []protocol.NodeID {
 	return slices.Clip(a)
 }
 
-func (r *ClusterFounded) apply(f *fold) { f.img.ClusterID = r.ClusterID }
+func (r *ClusterFounded) apply(f *fold) {
+	invariant.Check(f.img.ClusterID == "" || f.img.ClusterID == r.ClusterID, "cluster %s is founded again as %s at metadata offset %d", f.img.ClusterID, r.ClusterID, f.offset)
+	f.img.ClusterID = r.ClusterID
+}
 
 func (r *FeatureLevelSet) apply(f *fold) {
 	f.delta.Features = true
@@ -148,6 +153,9 @@ func (r *TopicCreated) apply(f *fold) {
 	_, byID := f.img.TopicByID(r.ID)
 	invariant.Check(!byName && !byID, "record at metadata offset %d creates topic %q (%v), which exists", f.offset, r.Name, r.ID)
 	f.put(&Topic{Name: r.Name, ID: r.ID, owner: f.mine})
+	if strings.ContainsAny(r.Name, "._") {
+		f.img.unified.Set(UnifyCollisions(r.Name), r.Name)
+	}
 	f.delta.TopicsCreated = append(f.delta.TopicsCreated, r.ID)
 }
 
@@ -156,6 +164,7 @@ func (r *TopicDeleted) apply(f *fold) {
 	invariant.Check(ok, "record at metadata offset %d deletes unknown topic %v", f.offset, r.ID)
 	f.img.topics.Delete(t.Name)
 	f.img.topicsByID.Delete(string(r.ID[:]))
+	f.img.unified.Delete(UnifyCollisions(t.Name))
 	f.img.partitions -= int(t.NumPartitions())
 	f.last = nil
 	f.delta.TopicsDeleted = append(f.delta.TopicsDeleted, t)

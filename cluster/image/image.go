@@ -3,6 +3,7 @@ package image
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/btree"
 
@@ -25,6 +26,7 @@ type Image struct {
 	nodes      *btree.Map[protocol.NodeID, *Node]
 	brokers    *btree.Map[string, []protocol.ConfigEntry] // dynamic settings by broker id, "" = cluster-wide
 	features   *btree.Map[string, int16]
+	unified    *btree.Map[string, string] // UnifyCollisions of the names that hold '.' or '_' -> name
 	partitions int
 }
 
@@ -38,6 +40,7 @@ func Empty() *Image {
 		nodes:          btree.NewMap[protocol.NodeID, *Node](0),
 		brokers:        btree.NewMap[string, []protocol.ConfigEntry](0),
 		features:       btree.NewMap[string, int16](0),
+		unified:        btree.NewMap[string, string](0),
 	}
 }
 
@@ -53,6 +56,16 @@ func (m *Image) Topic(name string) (*Topic, bool) { return m.topics.Get(name) }
 
 // TopicByID finds a topic by id.
 func (m *Image) TopicByID(id protocol.TopicID) (*Topic, bool) { return m.topicsByID.Get(string(id[:])) }
+
+// Colliding finds a topic whose name differs from name only in '.' against '_': metrics of the two could not be told apart, so they
+// may not both exist. A topic of that very name is not one.
+func (m *Image) Colliding(name string) (other string, ok bool) {
+	other, ok = m.unified.Get(UnifyCollisions(name))
+	return other, ok && other != name
+}
+
+// UnifyCollisions is the same for names that collide. Source: Topic.unifyCollisionChars.
+func UnifyCollisions(name string) string { return strings.ReplaceAll(name, ".", "_") }
 
 // NumTopics counts topics.
 func (m *Image) NumTopics() int { return m.topics.Len() }
