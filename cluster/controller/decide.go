@@ -3,7 +3,6 @@ package controller
 import (
 	"time"
 
-	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/invariant"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/config"
@@ -25,8 +24,9 @@ type Now struct {
 type Decided struct {
 	// Records to fold, in order; none if nothing changes.
 	Records []image.Record
-	// To and Answer are the reply, to be sent when the records are in force. Answer is nil if the command has none.
-	To     actors.PID
+	// Answer is the reply, to be sent to ReplyTo of the command's Head when the records are in force; nil if the command is none of
+	// this package's.
+	Head   protocol.Head
 	Answer any
 }
 
@@ -45,10 +45,6 @@ func Decide(img *image.Image, now Now, command any) Decided {
 	case *protocol.AllocateProducerIDs:
 		return d.reply(c.Head, d.allocateProducerIDs(c))
 	}
-	if r, ok := command.(actors.Refusable); ok {
-		to, answer := r.Refused(actors.RefusedUnknown)
-		return Decided{To: to, Answer: answer}
-	}
 	return Decided{}
 }
 
@@ -61,7 +57,7 @@ type decider struct {
 }
 
 func (d *decider) reply(head protocol.Head, answer any) Decided {
-	return Decided{Records: d.records, To: head.ReplyTo, Answer: answer}
+	return Decided{Records: d.records, Head: head, Answer: answer}
 }
 
 func (d *decider) add(records ...image.Record) { d.records = append(d.records, records...) }
