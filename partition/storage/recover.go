@@ -43,6 +43,7 @@ type recovery struct {
 	report   Recovered
 	segments []foundSegment
 	position *Position // nil: nothing is known to be durable
+	scanAll  bool      // although there is a position
 	txns     map[int64]bool
 	sizes    map[string]int64 // of index files
 	removed  bool             // something was removed from the directory
@@ -335,14 +336,14 @@ func (r *recovery) findEpochs() error {
 		}
 		if err != nil {
 			r.note("scanning everything: %v", err)
-			r.position = nil
+			r.scanAll = true
 			return nil
 		}
 		r.epochs, r.loaded = e, e
 	}
 	if p := r.position; p != nil && r.epochs.before(p.Offset).Last() < p.Epoch {
 		r.note("%s lacks epoch %d: scanning everything", epochsName, p.Epoch)
-		r.position, r.epochs = nil, Epochs{}
+		r.scanAll, r.epochs = true, Epochs{}
 	}
 	return nil
 }
@@ -351,7 +352,7 @@ func (r *recovery) findEpochs() error {
 // recovered as after a crash.
 func (r *recovery) isClean() bool {
 	p := r.position
-	if !r.o.Clean || p == nil || r.o.Checkpoint == nil || p.Lowered != r.o.Checkpoint.Lowered {
+	if !r.o.Clean || r.scanAll || p == nil || r.o.Checkpoint == nil || p.Lowered != r.o.Checkpoint.Lowered {
 		return false
 	}
 	if len(r.segments) == 0 {

@@ -58,7 +58,7 @@ func (r *recovery) openEmpty() error {
 // scanStart is where scanning begins: the segment, the position in it and the offset that must follow there.
 func (r *recovery) scanStart() (k int, pos, next int64, err error) {
 	p := r.position
-	if p == nil || p.Segment < r.segments[0].base {
+	if p == nil || r.scanAll || p.Segment < r.segments[0].base {
 		return 0, 0, r.segments[0].base, nil
 	}
 	for i, s := range r.segments {
@@ -299,8 +299,11 @@ func (r *recovery) settleDurable(k int, next int64) {
 	lowered := r.durable.Lowered
 	r.durable = Position{Offset: base, Segment: base, MaxTimestamp: noTimestamp, MaxOffset: base, Epoch: NoEpoch}
 	r.flushed = max(next, r.firstBase())
-	if p := r.position; p != nil && p.Segment == base && p.Offset == next {
-		r.durable = *p
+	if p := r.position; p != nil {
+		r.flushed = max(r.flushed, p.Offset)
+		if p.Segment == base && p.Offset == next {
+			r.durable = *p
+		}
 	}
 	r.durable.Lowered = lowered
 }
