@@ -37,6 +37,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Message is what members send each other.
+type Message = raftpb.Message
+
 // Effects carry out what a member cannot do itself. They are called during Tick, Propose, Step and Done, on the owner's turn.
 type Effects interface {
 	// Commit hands over a committed entry, in order, each once since Open.
@@ -48,7 +51,7 @@ type Effects interface {
 	// Lead says who leads now; 0 is nobody.
 	Lead(leader, term uint64)
 	// Send delivers a message to another member, or loses it.
-	Send(*raftpb.Message)
+	Send(*Message)
 	// Offload runs work off the turn and gives its result to Done, on a later turn.
 	Offload(work func() any)
 	// Fail says that the member's storage failed: it can do nothing more, and its owner must stop.
@@ -218,5 +221,8 @@ func (m *Member) fail(err error) {
 	}
 }
 
-// Close ends the member. With clean the log is left so that the next start need not scan it.
-func (m *Member) Close(clean bool) error { return m.log.Close(clean && !m.failed) }
+// Close ends the member. With clean everything written is durable on return, unless offloaded work is still under way: what it was to
+// make durable is then as good as lost, and nobody was told otherwise.
+func (m *Member) Close(clean bool) error {
+	return m.log.Close(clean && !m.failed && !m.flushing && !m.snapshoting)
+}

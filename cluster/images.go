@@ -1,0 +1,35 @@
+package cluster
+
+import (
+	"sync/atomic"
+
+	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/cluster/config"
+	"github.com/troupe-broker/troupe/cluster/image"
+)
+
+// Images holds the image that is in force on this node, and the broker's settings as that image makes them. Anybody may load them;
+// only the controller stores them.
+type Images struct{ current atomic.Pointer[inForce] }
+
+type inForce struct {
+	image  *image.Image
+	broker *config.Broker
+}
+
+// NewImages holds an empty image and a broker on defaults, until the node is ready.
+func NewImages() *Images {
+	broker, err := config.NewBroker(config.Values{})
+	invariant.Check(err == nil, "the defaults of a broker's settings are not valid: %v", err)
+	i := &Images{}
+	i.current.Store(&inForce{image.Empty(), broker})
+	return i
+}
+
+// Load returns the image in force, never nil.
+func (i *Images) Load() *image.Image { return i.current.Load().image }
+
+// Broker returns the settings of this broker, dynamic ones included, never nil.
+func (i *Images) Broker() *config.Broker { return i.current.Load().broker }
+
+func (i *Images) store(m *image.Image, b *config.Broker) { i.current.Store(&inForce{m, b}) }
