@@ -1,0 +1,268 @@
+package partition
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/partition/storage"
+)
+
+const (
+	// forever is the deadline of a request that has none.
+	forever = time.Duration(math.MaxInt64)
+	// flushRetry is how long a flush waits that found the disk full.
+	flushRetry = time.Second
+	// snapshotEvery is what a log appends, in bytes, before its producers are written down again: what a start may have to replay.
+	snapshotEvery = 256 << 10
+	// snapshotsKept are the newest producer snapshots of a log. More than one, because the recovery of the transaction index may
+	// have to begin at the one before the last.
+	snapshotsKept = 3
+)
+
+func deadline(d time.Duration) time.Duration {
+	if d <= 0 {
+		return forever
+	}
+	return d
+}
+
+// arm sets the one timer of the partition to at, unless it already comes earlier.
+func (a *replicaActor) arm(ctx *actors.Context, at time.Duration) {
+	if at == forever || a.timerAt != 0 && a.timerAt <= at {
+		return
+	}
+	if a.timerAt != 0 {
+		ctx.Cancel(a.timer)
+	}
+	a.timerAt, a.timer = at, ctx.After(at-ctx.Mono(), wake{})
+}
+
+// wake is the timer: what is overdue is answered when the turn ends.
+func (a *replicaActor) wake(ctx *actors.Context) {
+	a.timerAt = 0
+	a.moved = true
+	if a.flushAt != 0 && a.flushAt <= ctx.Mono() {
+		a.flushAt = 0
+		a.flush(ctx)
+	}
+}
+
+// rearm sets the timer again after it fired, for what still waits. A timer whose reason has gone fires once for nothing, which is
+// cheaper than setting and cancelling one for every produce; a partition where nothing waits has none.
+func (a *replicaActor) rearm(ctx *actors.Context) {
+	if a.timerAt != 0 || a.ending == failed || a.ending == closed {
+		return
+	}
+	if at, ok := a.leader.NextDeadline(); ok {
+		a.arm(ctx, at)
+	}
+	if at, ok := a.awaits.NextDeadline(); ok {
+		a.arm(ctx, at)
+	}
+	if a.flushAt != 0 {
+		a.arm(ctx, a.flushAt)
+	}
+}
+
+// flushIfDue asks for the flush that the configuration wants by now: under durability=disk of everything at once; under
+// durability=os at flush.messages, after a segment's worth of bytes, and flush.ms after the first unflushed append. What these leave
+// is flushed by the host's housekeep.
+func (a *replicaActor) flushIfDue(ctx *actors.Context) {
+	if a.flushing || a.ending == failed || a.ending == closed || a.log.FlushedOffset() == a.log.EndOffset() || a.flushAt != 0 {
+		return
+	}
+	c := a.config
+	switch {
+	case c.Durability == protocol.DurabilityDisk,
+		a.ending == closing,
+		a.unflushed >= c.SegmentBytes,
+		c.FlushMessages > 0 && a.behind >= c.FlushMessages:
+		a.flush(ctx)
+	case c.FlushTime > 0 && c.FlushTime < flushTimeOff:
+		a.flushAt = ctx.Mono() + c.FlushTime
+		a.arm(ctx, a.flushAt)
+	}
+}
+
+// flushTimeOff is the flush.ms from which it means never; the default is the largest number of milliseconds there is.
+const flushTimeOff = 365 * 24 * time.Hour
+
+// flush hands the log to the flusher, if there is anything to make durable and no flush is running.
+func (a *replicaActor) flush(ctx *actors.Context) {
+	if a.flushing {
+		return
+	}
+	task := a.log.FlushTask()
+	if task == nil {
+		return
+	}
+	a.flushing = true
+	a.unflushed, a.behind, a.flushAt = 0, 0, 0
+	ctx.Send(a.flusher, &flush{task: task, from: ctx.Self()})
+}
+
+// flushed takes the result of a flush. The log itself re-validates it against its truncation counter.
+func (a *replicaActor) flushed(ctx *actors.Context, m *flushed) {
+	a.flushing = false
+	if a.ending == failed {
+		return
+	}
+	err := a.log.Flushed(m.task, m.err)
+	switch {
+	case err == nil:
+		a.leader.Flushed(a.log.FlushedOffset())
+		a.moved = true
+	case isNoSpace(err):
+		ctx.Logger().Warn("flush put off, the disk is full", slog.String("partition", a.handle.Partition.String()), slog.Any("error", err))
+		a.flushAt = ctx.Mono() + flushRetry
+		a.arm(ctx, a.flushAt)
+	default:
+		a.fail(ctx, err)
+		return
+	}
+	if a.reporting {
+		a.report(ctx)
+	}
+}
+
+// touch tells the host, once, that the next housekeep must come by.
+func (a *replicaActor) touch(ctx *actors.Context) {
+	if !a.touched {
+		a.touched = true
+		ctx.Send(a.host, &touched{tp: a.handle.Partition, from: ctx.Self()})
+	}
+}
+
+// housekeep does what is due now and then. It is answered with the position for the checkpoint, after the flush if there is one.
+func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
+	a.write(ctx)
+	if a.ending != serving {
+		return
+	}
+	a.touched = false
+	if m.retain {
+		if err := a.retain(ctx); err != nil {
+			a.fail(ctx, err)
+			return
+		}
+	}
+	if a.snapshot == nil && a.snapshotBytes >= snapshotEvery {
+		a.snapshot = &snapshot{offset: a.log.EndOffset(), data: a.producers.Snapshot()}
+		a.snapshotBytes = 0
+	}
+	a.flush(ctx)
+	if a.flushing {
+		a.reporting = true
+		return
+	}
+	a.report(ctx)
+}
+
+// retain applies retention and forgets producers. The files go with the next flush.
+func (a *replicaActor) retain(ctx *actors.Context) error {
+	a.producers.Expire(ctx.Now().UnixMilli())
+	dropped, err := a.log.Retain(ctx.Now(), a.leader.HighWatermark())
+	if dropped > 0 {
+		a.moved = true
+		ctx.Logger().Info("retention dropped segments", slog.String("topic", a.handle.TopicName),
+			slog.String("partition", a.handle.Partition.String()), slog.Int("segments", dropped), slog.Int64("logStart", a.log.StartOffset()))
+	}
+	switch {
+	case err == nil, isNoSpace(err):
+		return nil // with a full disk the active segment is rolled another time
+	case errors.Is(err, storage.ErrOffline):
+		return err
+	}
+	ctx.Logger().Error("retention failed", slog.String("partition", a.handle.Partition.String()), slog.Any("error", err))
+	return nil
+}
+
+func (a *replicaActor) report(ctx *actors.Context) {
+	a.reporting = false
+	p := a.position(ctx)
+	ctx.Send(a.host, &p)
+}
+
+func (a *replicaActor) position(ctx *actors.Context) positioned {
+	return positioned{tp: a.handle.Partition, from: ctx.Self(), position: a.log.Position(), start: a.log.StartOffset()}
+}
+
+// snapshot is the producer state as of offset. It is written when the log is durable up to there: a snapshot must never know more
+// than the log that a crash leaves.
+type snapshot struct {
+	offset  int64
+	data    []byte
+	writing bool
+}
+
+// snapshotSaved is the result of writing it.
+type snapshotSaved struct{ err error }
+
+// saveSnapshot writes the pending snapshot as soon as it may be written.
+func (a *replicaActor) saveSnapshot(ctx *actors.Context) {
+	s := a.snapshot
+	if s == nil || s.writing || a.ending == failed || a.log.FlushedOffset() < s.offset {
+		return
+	}
+	s.writing = true
+	log := a.log
+	ctx.Offload(func() any { return &snapshotSaved{writeSnapshot(log, s.offset, s.data)} })
+}
+
+// writeSnapshot writes one and removes the oldest. Outside the actor.
+func writeSnapshot(log *storage.Log, offset int64, data []byte) error {
+	if err := log.WriteSnapshot(offset, data); err != nil {
+		return err
+	}
+	offsets, err := log.Snapshots()
+	if err != nil {
+		return err
+	}
+	for _, old := range offsets[:max(0, len(offsets)-snapshotsKept)] {
+		if err := log.RemoveSnapshot(old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *replicaActor) snapshotSaved(ctx *actors.Context, m *snapshotSaved) {
+	a.snapshot = nil
+	switch {
+	case m.err == nil || a.ending == failed:
+	case isNoSpace(m.err):
+		a.snapshotBytes += snapshotEvery // the next housekeep tries again
+	default:
+		a.fail(ctx, m.err)
+	}
+}
+
+// close ends the log of a clean stop outside the pool. From here on the log is not the actor's any more.
+func (a *replicaActor) close(ctx *actors.Context) {
+	log, out := a.log, &logClosed{positioned: a.position(ctx)}
+	var producers []byte
+	if a.snapshotBytes > 0 {
+		producers = a.producers.Snapshot()
+	}
+	ctx.Offload(func() any {
+		out.err = closeClean(log, producers)
+		out.position, out.start = log.Position(), log.StartOffset()
+		return out
+	})
+}
+
+// closeClean closes a log so that the next start needs to read nothing of it.
+func closeClean(log *storage.Log, producers []byte) error {
+	end := log.EndOffset()
+	if err := log.Close(true); err != nil {
+		return err
+	}
+	if producers == nil {
+		return nil
+	}
+	return writeSnapshot(log, end, producers)
+}

@@ -1,0 +1,176 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/partition/producer"
+	"github.com/troupe-broker/troupe/partition/replica"
+	"github.com/troupe-broker/troupe/partition/storage"
+)
+
+// opening is the work of making one partition ready to serve: everything the job needs, and nothing that the host may change.
+type opening struct {
+	tp     protocol.TopicPartition
+	lead   *protocol.LeadPartition
+	config *protocol.LogConfig
+
+	create     bool // there is no directory yet
+	clean      bool // the log directory was left by a clean stop
+	checkpoint *storage.Position
+	start      int64 // checkpointed log start
+}
+
+// opened is its result: an actor that nobody has met, or why there is none.
+type opened struct {
+	tp        protocol.TopicPartition
+	actor     *replicaActor
+	recovered storage.Recovered
+	err       error
+}
+
+// openAll opens or creates logs one after the other and makes the new directories durable by one sync. It runs outside the pool.
+func openAll(p *place, files *storage.Files, fsys env.FS, logger *slog.Logger, jobs []opening) []opened {
+	out := make([]opened, len(jobs))
+	var created []*storage.Log
+	for i := range jobs {
+		out[i] = openOne(p, files, fsys, logger, &jobs[i])
+		if jobs[i].create && out[i].err == nil {
+			created = append(created, out[i].actor.log)
+		}
+	}
+	if err := storage.SyncCreated(fsys, created...); err != nil {
+		for i := range jobs {
+			if jobs[i].create {
+				out[i] = opened{tp: jobs[i].tp, err: err}
+			}
+		}
+	}
+	return out
+}
+
+// openOne opens one log. A panic on the way, as a damaged file may provoke, is the failure of this partition only.
+func openOne(p *place, files *storage.Files, fsys env.FS, logger *slog.Logger, o *opening) (out opened) {
+	out.tp = o.tp
+	defer func() {
+		if cause := recover(); cause != nil {
+			logger.Error("panic while opening a log", slog.String("partition", o.tp.String()), slog.Any("cause", cause),
+				slog.String("stack", string(debug.Stack())))
+			out = opened{tp: o.tp, err: fmt.Errorf("panic while opening the log: %v", cause)}
+		}
+	}()
+	options := storage.Options{
+		Dir: storage.DirName(o.tp), Config: *o.config, FS: fsys, Files: files, Checkpoint: o.checkpoint, StartOffset: o.start,
+		Clean: o.clean, DeferSync: true, Logger: logger,
+	}
+	var log *storage.Log
+	if o.create {
+		log, out.err = storage.Create(options)
+	} else {
+		log, out.recovered, out.err = storage.Open(options)
+	}
+	if out.err != nil {
+		return out
+	}
+	producers, replayed := producer.NewState(p.producers), int64(0)
+	if !o.create {
+		if producers, replayed, out.err = restoreProducers(log, p.producers, out.recovered.AbortedFrom, logger); out.err != nil {
+			return out
+		}
+	}
+	out.actor = newReplicaActor(p, o, log, producers)
+	out.actor.snapshotBytes = replayed
+	return out
+}
+
+// newReplicaActor is the actor of an open log, with a View that can be served from at once.
+func newReplicaActor(p *place, o *opening, log *storage.Log, producers *producer.State) *replicaActor {
+	a := &replicaActor{
+		place: p, config: o.config, log: log, producers: producers,
+		handle: NewHandle(o.tp, o.lead.TopicName, actors.PID{}, &View{LeaderEpoch: protocol.NoLeaderEpoch}),
+		// What was committed is not remembered across a start: the machine finds it again from the members' positions.
+		leader: replica.NewLeader(termOf(p.node, o.lead, o.config), replica.Log{
+			End: log.EndOffset(), Flushed: log.FlushedOffset(), HighWatermark: log.StartOffset(),
+		}),
+	}
+	a.publish()
+	return a
+}
+
+// restoreProducers brings back the producer state: the newest snapshot that can be used, and the batches after it. abortedFrom is
+// from where on the transaction index lacks what the replay finds. replayed is in bytes.
+func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (s *producer.State, replayed int64, err error) {
+	if log.Size() == 0 {
+		return producer.NewState(config), 0, nil
+	}
+	s, from, err := restoreSnapshot(log, config, abortedFrom, logger)
+	if err != nil {
+		return nil, 0, err
+	}
+	var aborted []storage.AbortedTxn
+	err = log.View().EachBatch(max(from, log.StartOffset()), log.EndOffset(), nil, func(b record.Batch) error {
+		replayed += int64(len(b))
+		if ended, ok := replay(s, b); ok && ended.Last >= abortedFrom {
+			aborted = append(aborted, abortedTxn(ended))
+		}
+		s.Commit()
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("replaying producers from offset %d: %w", from, err)
+	}
+	if abortedFrom < log.EndOffset() {
+		if err := log.RebuildAborted(abortedFrom, aborted); err != nil {
+			return nil, 0, fmt.Errorf("rebuilding the transaction index from offset %d: %w", abortedFrom, err)
+		}
+	}
+	return s, replayed, nil
+}
+
+// restoreSnapshot reads the newest snapshot at or below both ends; a damaged one is passed over. Without any the state begins empty
+// at the log start.
+func restoreSnapshot(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (*producer.State, int64, error) {
+	offsets, err := log.Snapshots()
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, offset := range slices.Backward(offsets) {
+		if offset > min(log.EndOffset(), abortedFrom) {
+			continue
+		}
+		data, err := log.ReadSnapshot(offset)
+		if err == nil {
+			var s *producer.State
+			if s, err = producer.Restore(config, data); err == nil {
+				return s, offset, nil
+			}
+		}
+		if !errors.Is(err, producer.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrCorrupt) {
+			return nil, 0, err
+		}
+		logger.Warn("producer snapshot passed over", slog.String("dir", log.Dir()), slog.Int64("offset", offset), slog.Any("error", err))
+	}
+	return producer.NewState(config), log.StartOffset(), nil
+}
+
+// replay applies a batch of the log, with the functions live appends use. ok reports an aborted transaction.
+func replay(s *producer.State, b record.Batch) (aborted producer.Completed, ok bool) {
+	if !b.IsControl() {
+		s.Apply(producer.HeaderOf(b), b.BaseOffset(), b.LastOffset(), b.MaxTimestamp())
+		return producer.Completed{}, false
+	}
+	marker, ok := markerOf(b)
+	if !ok {
+		return producer.Completed{}, false // of another kind; it concerns no producer
+	}
+	ended, ok := s.ApplyMarker(marker, b.BaseOffset(), b.MaxTimestamp())
+	return ended, ok && ended.Aborted
+}
