@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -19,9 +18,9 @@ func TestKillNineLosesNothingAcknowledged(t *testing.T) {
 		kills = n
 	}
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "troupe")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/troupe-broker/troupe/cmd/troupe").CombinedOutput(); err != nil {
-		t.Fatalf("building troupe: %v\n%s", err, out)
+	binary, err := process.Build(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, durability := range []string{"disk", "os"} {
 		t.Run(durability, func(t *testing.T) {

@@ -26,15 +26,26 @@ import (
 
 const addr = "127.0.0.1:21492"
 
-// start builds and runs the binary on a fresh directory with its defaults.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "troupe-compat-")
+	if err == nil {
+		binary, err = process.Build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// start runs the binary on a fresh directory.
 func start(t *testing.T, settings map[string]string) *process.Broker {
 	t.Helper()
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "troupe")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/troupe-broker/troupe/cmd/troupe").CombinedOutput(); err != nil {
-		t.Fatalf("building troupe: %v\n%s", err, out)
-	}
-	b, err := process.Start(process.Troupe(binary, addr, "127.0.0.1:21493"), filepath.Join(dir, "data"), settings)
+	b, err := process.Start(process.Troupe(binary, addr, "127.0.0.1:21493"), filepath.Join(t.TempDir(), "data"), settings)
 	if err != nil {
 		t.Fatal(err)
 	}

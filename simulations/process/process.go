@@ -43,6 +43,15 @@ func Troupe(binary, addr, http string) Subject {
 	}}
 }
 
+// Build compiles cmd/troupe into dir and returns the binary.
+func Build(dir string) (string, error) {
+	binary := filepath.Join(dir, "troupe")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/troupe-broker/troupe/cmd/troupe").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building troupe: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
 // Properties are the settings as sorted key=value lines.
 func Properties(settings map[string]string) []string {
 	var out []string
