@@ -6,7 +6,9 @@ import (
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/invariant"
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/cluster/config"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/cluster/raft"
 	"github.com/troupe-broker/troupe/partition/storage"
@@ -19,8 +21,6 @@ const (
 	batchMax = 1_000
 	// recordsMax closes an entry; it may exceed the bound by what one command makes (controller.PartitionsPerRequestMax).
 	recordsMax = 20_000
-	// tick is the length of a tick of raft's clock: ten of them are Kafka's controller.quorum.election.timeout.ms.
-	tick = 100 * time.Millisecond
 	// hostingMax bounds how long the local host may take for one change, the recovery of all logs at a start being the longest; after
 	// it the node is taken to be broken.
 	hostingMax = 6 * time.Hour
@@ -57,7 +57,11 @@ func NewController(cfg Config) actors.Spec {
 	return actors.Spec{Name: "controller", New: func() actors.Actor { return newController(cfg) }}
 }
 
-func newController(cfg Config) *Controller { return &Controller{cfg: cfg, image: image.Empty()} }
+func newController(cfg Config) *Controller {
+	settings, err := config.NewBroker(config.Values{Static: cfg.Static})
+	invariant.Check(err == nil, "unchecked settings: %v", err)
+	return &Controller{cfg: cfg, settings: settings, tick: settings.ElectionTimeout / raft.ElectionTicks, image: image.Empty()}
+}
 
 // phase is how far a controller is on the way to deciding commands.
 type phase uint8
@@ -72,12 +76,14 @@ const (
 
 // Controller is the actor. One voter for now: this node is the whole group.
 type Controller struct {
-	cfg     Config
-	ctx     *actors.Context // of the turn at hand
-	member  *raft.Member
-	phase   phase
-	leader  uint64 // of the group, as raft says; 0 is nobody
-	failure error
+	cfg      Config
+	settings *config.Broker  // static ones
+	tick     time.Duration   // of raft's clock
+	ctx      *actors.Context // of the turn at hand
+	member   *raft.Member
+	phase    phase
+	leader   uint64 // of the group, as raft says; 0 is nobody
+	failure  error
 
 	image *image.Image // everything committed
 
@@ -126,7 +132,7 @@ func (c *Controller) Receive(ctx *actors.Context, msg any) {
 		c.begin(m)
 	case ticked:
 		c.member.Tick()
-		ctx.After(tick, ticked{})
+		ctx.After(c.tick, ticked{})
 	case *protocol.PartitionsHosted:
 		c.hosted(m)
 	case actors.RequestTimedOut:
@@ -152,7 +158,7 @@ func (c *Controller) EndTurn(ctx *actors.Context) {
 func (c *Controller) open() {
 	cfg := raft.Config{
 		ID: memberID(c.cfg.Node), Voters: []uint64{memberID(c.cfg.Node)}, FS: c.cfg.FS, Files: c.cfg.Files, Dir: metadataDir,
-		Logger: c.ctx.Logger().With("actor", "controller"),
+		SnapshotBytes: c.settings.MetadataSnapshotBytes, Logger: c.ctx.Logger().With("actor", "controller"),
 	}
 	c.ctx.Offload(func() any {
 		member, found, err := raft.Open(cfg, c)
@@ -176,7 +182,7 @@ func (c *Controller) begin(o *opened) {
 		c.ctx.Logger().Warn("cut a torn tail off the metadata log", "bytes", o.found.Log.TruncatedBytes, "reason", o.found.Log.Reason)
 	}
 	c.member.Begin()
-	c.ctx.After(tick, ticked{})
+	c.ctx.After(c.tick, ticked{})
 }
 
 // take queues a command.

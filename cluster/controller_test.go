@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -367,8 +368,11 @@ func TestAManyCommandsEntryIsSplit(t *testing.T) {
 
 func TestMetadataSurvivesItsSnapshots(t *testing.T) {
 	dir := t.TempDir()
-	s := onStage(t, dir, nil).started()
-	for i := range 60 { // each change is some 400 KB: a snapshot every 40
+	often := func(c *Config) {
+		c.Static = []protocol.ConfigEntry{{Key: "metadata.log.max.record.bytes.between.snapshots", Value: "1000000"}}
+	}
+	s := onStage(t, dir, often).started()
+	for i := range 8 { // each change is some 400 KB
 		s.tell(&protocol.CreateTopics{Topics: []protocol.NewTopic{{Name: "big", Partitions: 10_000, ReplicationFactor: 1}}})
 		s.tell(create(fmt.Sprint("t", i)))
 		s.work()
@@ -378,8 +382,11 @@ func TestMetadataSurvivesItsSnapshots(t *testing.T) {
 		s.hosted()
 	}
 	want := s.topics()
-	s = onStage(t, dir, func(c *Config) { c.Incarnation[0]++; c.Clean = true }).started()
-	if s.topics() != want || s.cfg.Images.Load().NumTopics() != 60 {
+	if snapshots, _ := filepath.Glob(filepath.Join(dir, metadataDir, "*.checkpoint")); len(snapshots) != 2 || strings.Contains(snapshots[0], "/00000000000000000001-") {
+		t.Errorf("snapshots %v", snapshots)
+	}
+	s = onStage(t, dir, func(c *Config) { often(c); c.Incarnation[0]++; c.Clean = true }).started()
+	if s.topics() != want || s.cfg.Images.Load().NumTopics() != 8 {
 		t.Errorf("topics %s, want %s", s.topics(), want)
 	}
 }

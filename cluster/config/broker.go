@@ -31,14 +31,13 @@ type Broker struct {
 	SocketRequestMaxBytes    int
 	ConnectionsMaxIdle       time.Duration // -1: never
 	MaxConnections           int
-	MaxConnectionsPerIP      int
 	FetchMaxBytes            int
 	FetchSessionSlots        int
 
+	ElectionTimeout              time.Duration // of the metadata quorum
+	MetadataSnapshotBytes        int64         // of records between two snapshots of the metadata
 	RetentionCheckInterval       time.Duration
 	FlushCheckpointInterval      time.Duration
-	StartOffsetCheckpoint        time.Duration
-	HighWatermarkCheckpoint      time.Duration
 	FlushSchedulerInterval       time.Duration
 	RecoveryThreadsPerDir        int
 	ProducerIDExpiration         time.Duration
@@ -105,16 +104,15 @@ func (b *Broker) sockets() {
 	b.SocketRequestMaxBytes = int(b.Int("socket.request.max.bytes"))
 	b.ConnectionsMaxIdle = b.Duration("connections.max.idle.ms")
 	b.MaxConnections = int(b.Int("max.connections"))
-	b.MaxConnectionsPerIP = int(b.Int("max.connections.per.ip"))
 	b.FetchMaxBytes = int(b.Int("fetch.max.bytes"))
 	b.FetchSessionSlots = int(b.Int("max.incremental.fetch.session.cache.slots"))
 }
 
 func (b *Broker) intervals() {
+	b.ElectionTimeout = b.Duration("controller.quorum.election.timeout.ms")
+	b.MetadataSnapshotBytes = b.Int("metadata.log.max.record.bytes.between.snapshots")
 	b.RetentionCheckInterval = b.Duration("log.retention.check.interval.ms")
 	b.FlushCheckpointInterval = b.Duration("log.flush.offset.checkpoint.interval.ms")
-	b.StartOffsetCheckpoint = b.Duration("log.flush.start.offset.checkpoint.interval.ms")
-	b.HighWatermarkCheckpoint = b.Duration("replica.high.watermark.checkpoint.interval.ms")
 	b.FlushSchedulerInterval = b.Duration("log.flush.scheduler.interval.ms")
 	b.RecoveryThreadsPerDir = int(b.Int("num.recovery.threads.per.data.dir"))
 	b.ProducerIDExpiration = b.Duration("producer.id.expiration.ms")

@@ -17,7 +17,7 @@ var topicKeys = []Key{
 	{Name: "durability", Type: String, Default: "disk", Valid: oneOf("disk", "os"), Synonyms: []string{"log.durability"}, Enforced: true,
 		Doc: "What an acknowledgement means on a replica: disk, the records are on stable storage; os, they are in the page cache, as in Apache Kafka."},
 	{Name: "cleanup.policy", Type: List, Default: "delete", Valid: someOf("compact", "delete"), Synonyms: []string{"log.cleanup.policy"}, Enforced: true,
-		Doc: "How old data leaves the log: delete removes segments past the retention limits, compact keeps the last record of every key; both or none may be given."},
+		Doc: "How old data leaves the log: delete removes segments past the retention limits, compact would keep the last record of every key, but nothing is compacted yet, so a topic with compact alone keeps everything; both or none may be given."},
 	{Name: "retention.ms", Type: Long, Default: week, Valid: atLeast(-1), Synonyms: []string{"log.retention.ms", "log.retention.minutes", "log.retention.hours"}, Enforced: true,
 		Doc: "Milliseconds a record is kept at least under the delete policy, by its timestamp; -1 keeps records for ever."},
 	{Name: "retention.bytes", Type: Long, Default: "-1", Synonyms: []string{"log.retention.bytes"}, Enforced: true,

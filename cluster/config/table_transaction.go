@@ -4,7 +4,7 @@ package config
 var brokerTransactionKeys = []Key{
 	{Name: "producer.id.expiration.ms", Type: Int, Default: day, Valid: atLeast(1), Update: ClusterWide, Enforced: true,
 		Doc: "Milliseconds after its last write for which a partition remembers an idempotent producer."},
-	{Name: "producer.id.expiration.check.interval.ms", Type: Int, Default: "600000", Valid: atLeast(1), Enforced: true,
+	{Name: "producer.id.expiration.check.interval.ms", Type: Int, Default: "600000", Valid: atLeast(1),
 		Doc: "Milliseconds between looks for expired producers."},
 	{Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Valid: atLeast(1),
 		Doc: "Longest transaction timeout a producer may ask for, in milliseconds."},

@@ -17,7 +17,7 @@
 // holds the voters and no data, and exists before the log does.
 //
 // The commit index is not stored: a member learns it from its leader, and a single voter from its election. The log is bounded: after
-// entriesPerSnapshot entries or bytesPerSnapshot bytes the metadata is written out and the older part removed.
+// entriesPerSnapshot entries or Config.SnapshotBytes bytes the metadata is written out and the older part removed.
 //
 // Source: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm"; etcd-io/raft doc.go; KIP-595 and KIP-630 for the
 // names.

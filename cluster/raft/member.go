@@ -11,11 +11,11 @@ import (
 	"github.com/troupe-broker/troupe/partition/storage"
 )
 
-// Ticks of the member's clock: the owner calls Tick about ten times a second.
-const (
-	electionTicks  = 10
-	heartbeatTicks = 1
-)
+// ElectionTicks is the election timeout in ticks of the member's clock: without word from a leader for that long, and up to as much
+// again by chance, a member stands for election.
+const ElectionTicks = 10
+
+const heartbeatTicks = 1
 
 // Bounds of what raft keeps in flight and of the log between snapshots.
 const (
@@ -23,7 +23,7 @@ const (
 	uncommittedMax     = 256 << 20
 	inflightMax        = 256
 	entriesPerSnapshot = 8192
-	bytesPerSnapshot   = 16 << 20
+	bytesPerSnapshot   = 20 << 20
 	segmentBytes       = 8 << 20
 )
 
@@ -34,7 +34,10 @@ type Config struct {
 	FS     env.FS
 	Files  *storage.Files
 	Dir    string
-	Logger *slog.Logger
+	// SnapshotBytes is after how many bytes of entries the state is written out and the log before it removed; 0 means
+	// bytesPerSnapshot. Every entriesPerSnapshot entries it happens anyway.
+	SnapshotBytes int64
+	Logger        *slog.Logger
 }
 
 // Message is what members send each other.
@@ -77,7 +80,7 @@ type Member struct {
 	conf        *raftpb.ConfState
 	applied     uint64
 	snapshotAt  uint64 // index of the newest snapshot
-	sinceBytes  int    // of entries applied since
+	sinceBytes  int64  // of entries applied since
 	snapshoting bool
 	failed      bool
 }
@@ -88,7 +91,7 @@ type hardState struct{ term, vote uint64 }
 // start builds the RawNode over what recovery found. A single voter has nobody to wait for and campaigns at once.
 func (m *Member) start() error {
 	node, err := raft.NewRawNode(&raft.Config{
-		ID: m.cfg.ID, ElectionTick: electionTicks, HeartbeatTick: heartbeatTicks, Storage: m.memory, Applied: m.applied,
+		ID: m.cfg.ID, ElectionTick: ElectionTicks, HeartbeatTick: heartbeatTicks, Storage: m.memory, Applied: m.applied,
 		AsyncStorageWrites: true, MaxSizePerMsg: entryBytesMax, MaxUncommittedEntriesSize: uncommittedMax, MaxInflightMsgs: inflightMax,
 		CheckQuorum: true, PreVote: true, Logger: logger{m.cfg.Logger},
 	})
@@ -175,7 +178,7 @@ func (m *Member) pump() {
 func (m *Member) apply(msg *raftpb.Message) {
 	for _, e := range msg.Entries {
 		m.applied = e.GetIndex()
-		m.sinceBytes += len(e.Data)
+		m.sinceBytes += int64(len(e.Data))
 		switch e.GetType() {
 		case raftpb.EntryNormal:
 			if len(e.Data) > 0 {

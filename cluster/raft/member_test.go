@@ -107,7 +107,7 @@ func (g *group) settle() {
 }
 
 func (g *group) leader() *node {
-	for range 20 * electionTicks {
+	for range 20 * ElectionTicks {
 		for id := uint64(1); id <= uint64(len(g.members)); id++ {
 			if n := g.members[id]; n.Leading() {
 				return n
@@ -220,7 +220,7 @@ func TestThreeMembersAgreeAndCatchUpBySnapshot(t *testing.T) {
 			}
 		}
 	}
-	for range 3 * electionTicks {
+	for range 3 * ElectionTicks {
 		leader.Tick()
 		g.settle()
 	}

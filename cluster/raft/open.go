@@ -37,6 +37,9 @@ type Recovered struct {
 // Open recovers the member in cfg.Dir, or founds the group of cfg.Voters there. ErrCorrupt if what was durable is damaged. Blocks; the
 // member does nothing before Begin.
 func Open(cfg Config, fx Effects) (*Member, Recovered, error) {
+	if cfg.SnapshotBytes <= 0 {
+		cfg.SnapshotBytes = bytesPerSnapshot
+	}
 	m := &Member{cfg: cfg, fx: fx, memory: raft.NewMemoryStorage()}
 	recovered, err := m.recover()
 	if err == nil {

@@ -32,7 +32,7 @@ type snapshotWritten struct {
 
 // maybeSnapshot begins to write out the state when enough was applied since the last time.
 func (m *Member) maybeSnapshot() {
-	if m.snapshoting || m.failed || m.applied-m.snapshotAt < entriesPerSnapshot && m.sinceBytes < bytesPerSnapshot || m.applied == m.snapshotAt {
+	if m.snapshoting || m.failed || m.applied-m.snapshotAt < entriesPerSnapshot && m.sinceBytes < m.cfg.SnapshotBytes || m.applied == m.snapshotAt {
 		return
 	}
 	term, err := m.memory.Term(m.applied)
