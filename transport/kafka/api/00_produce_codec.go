@@ -37,6 +37,7 @@ type produceTopic struct {
 type producePart struct {
 	partition int32
 	records   []byte // view of the frame; nil: null
+	count     int32  // of records, once checked
 
 	answered       bool
 	code           protocol.Code

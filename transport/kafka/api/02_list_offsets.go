@@ -1,0 +1,115 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/partition"
+)
+
+// ListOffsets: v1-11.
+//
+// Behaviour:
+//   - Answered from the partition's view; a timestamp is looked up in the log, to the record, on the connection.
+//   - A partition that is asked for twice is INVALID_REQUEST both times.
+//   - "Latest" is not answered while a new leader may not know all that is committed (KIP-207): OFFSET_NOT_AVAILABLE, below v5
+//     LEADER_NOT_AVAILABLE.
+//
+// Version history:
+//   - v2: isolation level (KIP-98); v4: leader epochs (KIP-320); v6: flexible; v7: -3, the highest timestamp (KIP-734)
+//   - v8: -4, the earliest local offset (KIP-405); v9: -5, the last tiered one (KIP-1005); v11: -6, the first that waits to be
+//     tiered (KIP-1023)
+//
+// Skipped: tiered storage. The earliest local offset is the log start; -5 and -6 find nothing.
+//
+// Source: KafkaApis.handleListOffsetRequest, ReplicaManager.fetchOffset, UnifiedLog.fetchOffsetByTimestamp.
+
+// The timestamps that are none. Source: ListOffsetsRequest.
+const (
+	latestTimestamp          = -1
+	earliestTimestamp        = -2
+	maxTimestamp             = -3
+	earliestLocalTimestamp   = -4
+	latestTieredTimestamp    = -5
+	earliestPendingTimestamp = -6
+)
+
+// timestampSince is the first version that knows a special timestamp, by its negated value.
+var timestampSince = [...]int16{-latestTimestamp: 1, -earliestTimestamp: 1, -maxTimestamp: 7, -earliestLocalTimestamp: 8, -latestTieredTimestamp: 9, -earliestPendingTimestamp: 11}
+
+func handleListOffsets(c *Call) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	if !c.read(req) {
+		return
+	}
+	type key struct {
+		topic     string
+		partition int32
+	}
+	asked := map[key]int{}
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			asked[key{req.Topics[i].Topic, req.Topics[i].Partitions[j].Partition}]++
+		}
+	}
+	out := kmsg.NewPtrListOffsetsResponse()
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		rows := kmsg.NewListOffsetsResponseTopic()
+		rows.Topic = t.Topic
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			at, code := nowhere, protocol.InvalidRequest
+			if asked[key{t.Topic, p.Partition}] == 1 {
+				at, code = c.listOffset(t.Topic, p, req.IsolationLevel == 1)
+			}
+			row := kmsg.NewListOffsetsResponseTopicPartition()
+			row.Partition, row.ErrorCode = p.Partition, c.Conn.failed(code)
+			row.Offset, row.Timestamp, row.LeaderEpoch = at.Offset, at.Timestamp, int32(at.LeaderEpoch)
+			rows.Partitions = append(rows.Partitions, row)
+		}
+		out.Topics = append(out.Topics, rows)
+	}
+	c.reply(out)
+}
+
+var nowhere = partition.Position{Offset: -1, Timestamp: -1, LeaderEpoch: protocol.NoLeaderEpoch}
+
+func (c *Call) listOffset(topic string, p *kmsg.ListOffsetsRequestTopicPartition, committed bool) (partition.Position, protocol.Code) {
+	ts := p.Timestamp
+	if ts < 0 && (-ts >= int64(len(timestampSince)) || -ts < 0 || c.Version < timestampSince[-ts]) {
+		return nowhere, protocol.UnsupportedVersion
+	}
+	h, code := c.Conn.leads(topic, p.Partition)
+	if code != protocol.None {
+		return nowhere, code
+	}
+	view := h.View()
+	epoch := protocol.NoLeaderEpoch
+	if c.Version >= 4 {
+		epoch = protocol.LeaderEpoch(p.CurrentLeaderEpoch)
+	}
+	if code := view.Check(epoch); code != protocol.None {
+		return nowhere, code
+	}
+	at, code := lookUp(view, ts, committed)
+	if code == protocol.OffsetNotAvailable && c.Version < 5 {
+		code = leaderNotAvailable
+	}
+	return at, code
+}
+
+// lookUp finds the offset that a timestamp, special or not, stands for.
+func lookUp(view *partition.View, ts int64, committed bool) (partition.Position, protocol.Code) {
+	switch ts {
+	case latestTimestamp:
+		return view.Latest(committed)
+	case earliestTimestamp, earliestLocalTimestamp:
+		return view.Earliest(), protocol.None
+	case maxTimestamp:
+		return view.MaxTimestamp(committed)
+	case latestTieredTimestamp, earliestPendingTimestamp:
+		return nowhere, protocol.None
+	}
+	return view.OffsetForTimestamp(ts, committed)
+}

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/cluster/config"
+	"github.com/troupe-broker/troupe/cluster/image"
+)
+
+// DescribeConfigs: v1-4, for topics and brokers.
+//
+// Behaviour:
+//   - Every key with its value, source, synonyms and, on demand, documentation; a key that has no effect here says so there. No or an
+//     empty list of keys means all: tools read, change and write back what they get.
+//   - A broker answers for itself, and for the cluster-wide defaults under the empty name; another broker's id is INVALID_REQUEST.
+//
+// Version history:
+//   - v1: synonyms (KIP-226); v3: documentation and types (KIP-569); v4: flexible
+//
+// Skipped: broker loggers, client metrics and groups, which are INVALID_REQUEST.
+//
+// Source: ConfigHelper.describeConfigs.
+
+func handleDescribeConfigs(c *Call) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	if !c.read(req) {
+		return
+	}
+	out := kmsg.NewPtrDescribeConfigsResponse()
+	for i := range req.Resources {
+		r := &req.Resources[i]
+		keys := r.ConfigNames
+		if len(keys) == 0 {
+			keys = nil
+		}
+		entries, fault := c.Conn.describe(protocol.ResourceType(r.ResourceType), r.ResourceName, keys)
+		row := kmsg.NewDescribeConfigsResponseResource()
+		row.ResourceType, row.ResourceName = r.ResourceType, r.ResourceName
+		row.ErrorCode, row.ErrorMessage = c.Conn.failed(fault.Code), messageOf(fault)
+		row.Configs = make([]kmsg.DescribeConfigsResponseResourceConfig, 0, len(entries))
+		for j := range entries {
+			row.Configs = append(row.Configs, configRow(&entries[j], req))
+		}
+		out.Resources = append(out.Resources, row)
+	}
+	c.reply(out)
+}
+
+// values are the settings of this broker by source.
+func (s *Server) values() config.Values {
+	img := s.Images.Load()
+	return config.Values{Static: s.Static, Default: img.DefaultBrokerConfig(), Dynamic: img.BrokerConfig(s.NodeID)}
+}
+
+// describe lists the settings of a resource.
+func (s *Server) describe(kind protocol.ResourceType, name string, keys []string) ([]config.Entry, protocol.Fault) {
+	invalid := func(reason string) ([]config.Entry, protocol.Fault) {
+		return nil, protocol.Fault{Code: protocol.InvalidRequest, Reason: reason}
+	}
+	switch {
+	case kind == protocol.ResourceTopic:
+		return s.describeTopic(s.Images.Load(), name, keys)
+	case kind != protocol.ResourceBroker:
+		return invalid("Unsupported resource type: " + strconv.Itoa(int(kind)) + "; topics (2) and brokers (4) are")
+	case name == "":
+		return config.DescribeBrokerDefaults(s.values(), keys), protocol.Fault{}
+	}
+	id, err := strconv.ParseInt(name, 10, 32)
+	if err != nil {
+		return invalid("Broker id must be an integer, but it is: " + strconv.Quote(name))
+	}
+	if protocol.NodeID(id) != s.NodeID {
+		return invalid("Unexpected broker id, expected " + strconv.Itoa(int(s.NodeID)) + " or empty string, but received " + name)
+	}
+	return config.DescribeBroker(s.values(), keys), protocol.Fault{}
+}
+
+func (s *Server) describeTopic(img *image.Image, name string, keys []string) ([]config.Entry, protocol.Fault) {
+	if !validTopicName(name) {
+		return nil, protocol.Fault{Code: protocol.InvalidTopic}
+	}
+	t, ok := img.Topic(name)
+	if !ok {
+		return nil, protocol.Fault{Code: protocol.UnknownTopicOrPartition}
+	}
+	return config.DescribeTopic(s.values(), t.Config, keys), protocol.Fault{}
+}
+
+func configRow(e *config.Entry, req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {
+	row := kmsg.NewDescribeConfigsResponseResourceConfig()
+	row.Name, row.Value = e.Name, shown(e.Value, e.Null)
+	row.ReadOnly, row.IsSensitive, row.IsDefault = e.ReadOnly, e.Sensitive, e.Source == config.DefaultSource
+	row.Source, row.ConfigType = kmsg.ConfigSource(e.Source), kmsg.ConfigType(e.Type)
+	if req.IncludeSynonyms {
+		for _, s := range e.Synonyms {
+			row.ConfigSynonyms = append(row.ConfigSynonyms, kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{
+				Name: s.Name, Value: shown(s.Value, s.Null), Source: kmsg.ConfigSource(s.Source),
+			})
+		}
+	}
+	if req.IncludeDocumentation {
+		row.Documentation = &e.Doc
+	}
+	return row
+}

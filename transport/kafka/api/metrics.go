@@ -1,0 +1,90 @@
+package api
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	keyMax         = 93  // no key we know of is above
+	codesMax       = 140 // error codes -1..138
+	latencyBuckets = 28  // bucket i counts requests that took less than 2^i microseconds; the last one all that took longer
+)
+
+// Metrics counts what the Kafka edge does. Atomic counters only, indexed by numbers that do not come from the wire, so that counting
+// costs nanoseconds and no client can make more of them. Read with Load from anywhere; the zero value is ready.
+type Metrics struct {
+	Connections         atomic.Int64 // open now
+	ConnectionsAccepted atomic.Int64
+	ConnectionsRefused  atomic.Int64 // over max.connections
+	ConnectionsBroken   atomic.Int64 // closed by us: malformed or unsupported requests
+	Panics              atomic.Int64 // each closed one connection and is a bug
+	BytesIn             atomic.Int64
+	BytesOut            atomic.Int64
+	BytesSent           atomic.Int64 // of BytesOut, by sendfile
+
+	ProducedBatches atomic.Int64 // accepted by a partition
+	ProducedRecords atomic.Int64
+	ProducedBytes   atomic.Int64
+	FetchedBytes    atomic.Int64
+	FetchesParked   atomic.Int64 // waiting now
+	FetchSessions   atomic.Int64 // open now
+
+	requests [keyMax]requestMetrics
+	errors   [codesMax]atomic.Int64
+}
+
+type requestMetrics struct {
+	count   atomic.Int64
+	micros  atomic.Int64
+	latency [latencyBuckets]atomic.Int64
+}
+
+// RequestStats is what Metrics holds for one API key.
+type RequestStats struct {
+	Count   int64
+	Total   time.Duration
+	Latency [latencyBuckets]int64 // see latencyBuckets
+}
+
+// Request reports the requests of an API key that were answered.
+func (m *Metrics) Request(key int16) (out RequestStats) {
+	if key < 0 || key >= keyMax {
+		return out
+	}
+	r := &m.requests[key]
+	out.Count = r.count.Load()
+	out.Total = time.Duration(r.micros.Load()) * time.Microsecond
+	for i := range r.latency {
+		out.Latency[i] = r.latency[i].Load()
+	}
+	return out
+}
+
+// Errors reports how often the error code was answered.
+func (m *Metrics) Errors(code int16) int64 {
+	if i := int(code) + 1; i >= 0 && i < codesMax {
+		return m.errors[i].Load()
+	}
+	return 0
+}
+
+// Answered counts a request of the key that took d from its last byte to its answer.
+func (m *Metrics) Answered(key int16, d time.Duration) {
+	if key < 0 || key >= keyMax {
+		return
+	}
+	r := &m.requests[key]
+	micros := max(0, d.Microseconds())
+	r.count.Add(1)
+	r.micros.Add(micros)
+	r.latency[min(bits.Len64(uint64(micros)), latencyBuckets-1)].Add(1)
+}
+
+// failed counts an error code that was answered.
+func (m *Metrics) failed(code int16) {
+	if i := int(code) + 1; code != 0 && i >= 0 && i < codesMax {
+		m.errors[i].Add(1)
+	}
+}

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/cluster/image"
+	"github.com/troupe-broker/troupe/partition"
+	"github.com/troupe-broker/troupe/partition/storage"
+)
+
+// Config is what the handlers of a node need of the rest of it. All fields but Advertised, LogDirs and Logger must be set.
+type Config struct {
+	NodeID     protocol.NodeID
+	System     *actors.System
+	Clock      env.Clock
+	Rand       env.Rand
+	Table      *partition.Table
+	Images     Images
+	Controller func() actors.PID // where the controller is now; may be the zero PID while nobody knows
+	Settings   func() *Settings  // as of now; called once a request
+	// Advertised is what clients are told to reach this node by, per listener name. A listener that is not named here answers with
+	// the address the client itself used.
+	Advertised map[string]Address
+	// Static are the settings of server.properties and the command line, sorted by key.
+	Static  []protocol.ConfigEntry
+	LogDirs []LogDir
+	// FetchSlots bounds the fetch sessions of the node.
+	FetchSlots FetchSlots
+	// ProducerIDs is the allocator made by NewProducerIDs.
+	ProducerIDs actors.PID
+	Logger      *slog.Logger
+}
+
+// Images holds the newest metadata image.
+type Images interface{ Load() *image.Image }
+
+// Address is where clients reach a broker.
+type Address struct {
+	Host string
+	Port int32
+}
+
+// LogDir is one directory of log.dirs.
+type LogDir struct {
+	Path string
+	// Space tells the bytes available to us and those of the whole file system.
+	Space func() (available, total int64, err error)
+	// Holds reports whether the directory has an entry of this name. Needed where there is more than one directory.
+	Holds func(name string) bool
+}
+
+// Settings are the broker settings that the handlers read, under Kafka's names.
+type Settings struct {
+	AutoCreateTopicsEnable       bool
+	FetchMaxBytes                int32 // fetch.max.bytes
+	MaxRequestPartitionSizeLimit int32 // max.request.partition.size.limit, of DescribeTopicPartitions
+}
+
+// DefaultSettings are Kafka's.
+func DefaultSettings() *Settings {
+	return &Settings{AutoCreateTopicsEnable: true, FetchMaxBytes: 55 << 20, MaxRequestPartitionSizeLimit: 2000}
+}
+
+// FetchSlots bounds the incremental fetch sessions of a node (max.incremental.fetch.session.cache.slots). Safe on any goroutine.
+type FetchSlots interface {
+	// Take claims a slot and gives it an id above zero, evicting a session that was not used for long if there is none left; false
+	// if there is none to evict. evicted is called on any thread, later, if the slot is taken away.
+	Take(now time.Duration, random uint64, evicted func()) (id int32, ok bool)
+	// Use says that the session is in use.
+	Use(id int32, now time.Duration)
+	// Give returns a slot; one that was evicted is not given back.
+	Give(id int32)
+}
+
+// Server is what the connections of a node share.
+type Server struct {
+	Config
+	Metrics Metrics
+	table   table
+}
+
+// NewServer makes a server.
+func NewServer(c Config) *Server {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Server{Config: c, table: newTable()}
+}
+
+// NameOf is Kafka's name of an API key, for messages to people.
+func NameOf(key int16) string {
+	if kmsg.RequestForKey(key) == nil {
+		return "unknown API key " + strconv.Itoa(int(key))
+	}
+	return kmsg.NameForKey(key)
+}
+
+// Refusal says why a request of the key at an unserved version is not answered, for people.
+func (s *Server) Refusal(key int16) string {
+	if row := s.Row(key); row != nil {
+		return "versions " + strconv.Itoa(int(row.Min)) + " to " + strconv.Itoa(int(row.Max)) + " are served"
+	}
+	if why := skipped[key]; why != "" {
+		return "not served: " + why
+	}
+	return "no such request is known"
+}
+
+// address is where clients of the peer's listener reach a node.
+func (s *Server) address(peer Peer, n *image.Node) Address {
+	if n.ID == s.NodeID {
+		return s.ownAddress(peer)
+	}
+	l, ok := n.Listener(peer.Listener)
+	if !ok && len(n.Listeners) > 0 {
+		l = n.Listeners[0]
+	}
+	return Address{l.Host, int32(l.Port)}
+}
+
+// ownAddress is where the peer reaches this node: as configured, or the way it came.
+func (s *Server) ownAddress(peer Peer) Address {
+	if a, ok := s.Advertised[peer.Listener]; ok {
+		return a
+	}
+	return Address{peer.Local.Addr().Unmap().WithZone("").String(), int32(peer.Local.Port())}
+}
+
+// dirOf is the index of the log directory that holds a partition, -1 if that cannot be told.
+func (s *Server) dirOf(h *partition.Handle) int {
+	if len(s.LogDirs) == 1 {
+		return 0
+	}
+	name := storage.DirName(h.Partition)
+	return slices.IndexFunc(s.LogDirs, func(d LogDir) bool { return d.Holds != nil && d.Holds(name) })
+}
+
+// hintOf is what this node knows of a leader, for a client that came to the wrong one.
+func hintOf(p *image.Partition) leaderHint {
+	return leaderHint{p.Leader != protocol.NoNode, p.Leader, p.LeaderEpoch}
+}
+
+// hint is hintOf the partition as of now.
+func (s *Server) hint(tp protocol.TopicPartition) leaderHint {
+	if t, ok := s.Images.Load().TopicByID(tp.Topic); ok {
+		if p, ok := t.Partition(tp.Partition); ok {
+			return hintOf(p)
+		}
+	}
+	return leaderHint{}
+}
+
+// leaderOf finds the partition here, or says why it is not led here and who leads it.
+func (s *Server) leaderOf(t *image.Topic, number int32) (*partition.Handle, leaderHint, protocol.Code) {
+	p, ok := t.Partition(number)
+	if !ok {
+		return nil, leaderHint{}, protocol.UnknownTopicOrPartition
+	}
+	h := s.Table.Get(protocol.TopicPartition{Topic: t.ID, Partition: number})
+	if h == nil || p.Leader != s.NodeID && !h.View().Leader {
+		return nil, hintOf(p), protocol.NotLeaderOrFollower
+	}
+	return h, hintOf(p), protocol.None
+}
+
+// addBroker appends the address of a node to those a response names, once.
+func (s *Server) addBroker(peer Peer, brokers []brokerAddress, id protocol.NodeID) []brokerAddress {
+	for _, b := range brokers {
+		if b.node == id {
+			return brokers
+		}
+	}
+	n, ok := s.Images.Load().Node(id)
+	if !ok {
+		return brokers
+	}
+	a := s.address(peer, n)
+	return append(brokers, brokerAddress{id, a.Host, a.Port, n.Rack})
+}
+
+// isInternal reports topics that belong to coordinators. Source: org.apache.kafka.common.internals.Topic.
+func isInternal(topic string) bool {
+	return strings.HasPrefix(topic, "__") &&
+		(topic == "__consumer_offsets" || topic == "__transaction_state" || topic == "__share_group_state")
+}
+
+// topicNameMax is the longest name of a topic, in bytes.
+const topicNameMax = 249
+
+// validTopicName reports whether a topic may have the name. Source: org.apache.kafka.common.internals.Topic.validate.
+func validTopicName(name string) bool {
+	if name == "" || name == "." || name == ".." || len(name) > topicNameMax {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// viewString is b as a string without copying it; valid while b is and nobody writes to it.
+func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// quoted is text of a client's, fit for a log.
+func quoted(s string) string { return strconv.Quote(s) }

@@ -1,0 +1,101 @@
+package api
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// Row is one API key as it is served. The table of rows is the one source of what ApiVersions advertises and of what is dispatched.
+type Row struct {
+	Key  int16
+	Name string
+	// Min and Max are the versions served, both included. What the lowest versions of Produce get is an answer, not service.
+	Min, Max int16
+
+	handle   func(*Call)
+	layout   layout // of the request body; nil where the handler has a codec of its own
+	flexible int16  // first version with compact lengths and tagged fields
+}
+
+// The keys that the code names.
+const (
+	keyProduce     = 0
+	keyFetch       = 1
+	keyApiVersions = 18
+)
+
+// rows builds the table. Versions are those of Kafka 4.3.1; what is missing, and why, is in skipped.go.
+func rows() []Row {
+	return []Row{
+		{Key: keyProduce, Name: "Produce", Min: 0, Max: 13, handle: handleProduce},
+		{Key: keyFetch, Name: "Fetch", Min: 4, Max: 18, handle: handleFetch},
+		{Key: 2, Name: "ListOffsets", Min: 1, Max: 11, handle: handleListOffsets, layout: mustLayout(
+			`replica i32; isolation i8 2+; topics []{ name str; partitions []{ partition i32; epoch i32 4+; timestamp i64 } }; timeout i32 10+`)},
+		{Key: 3, Name: "Metadata", Min: 0, Max: 13, handle: handleMetadata, layout: mustLayout(
+			`topics []{ id uuid 10+; name str }; auto bool 4+; clusterOperations bool 8-10; topicOperations bool 8+`)},
+		{Key: keyApiVersions, Name: "ApiVersions", Min: 0, Max: 4, handle: handleApiVersions, layout: mustLayout(
+			`software str 3+; version str 3+`)},
+		{Key: 19, Name: "CreateTopics", Min: 2, Max: 7, handle: handleCreateTopics, layout: mustLayout(
+			`topics []{ name str; partitions i32; factor i16; assignments []{ partition i32; brokers []i32 };
+			configs []{ name str; value str } }; timeout i32; validate bool`)},
+		{Key: 20, Name: "DeleteTopics", Min: 1, Max: 6, handle: handleDeleteTopics, layout: mustLayout(
+			`names []str 0-5; topics []{ name str; id uuid } 6+; timeout i32`)},
+		{Key: 21, Name: "DeleteRecords", Min: 0, Max: 2, handle: handleDeleteRecords, layout: mustLayout(
+			`topics []{ name str; partitions []{ partition i32; offset i64 } }; timeout i32`)},
+		{Key: 22, Name: "InitProducerId", Min: 0, Max: 5, handle: handleInitProducerID, layout: mustLayout(
+			`transactional str; timeout i32; producer i64 3+; epoch i16 3+`)},
+		{Key: 23, Name: "OffsetForLeaderEpoch", Min: 2, Max: 4, handle: handleOffsetForLeaderEpoch, layout: mustLayout(
+			`replica i32 3+; topics []{ name str; partitions []{ partition i32; current i32; epoch i32 } }`)},
+		{Key: 32, Name: "DescribeConfigs", Min: 1, Max: 4, handle: handleDescribeConfigs, layout: mustLayout(
+			`resources []{ type i8; name str; keys []str }; synonyms bool; documentation bool 3+`)},
+		{Key: 33, Name: "AlterConfigs", Min: 0, Max: 2, handle: handleAlterConfigs, layout: mustLayout(
+			`resources []{ type i8; name str; configs []{ name str; value str } }; validate bool`)},
+		{Key: 35, Name: "DescribeLogDirs", Min: 1, Max: 5, handle: handleDescribeLogDirs, layout: mustLayout(
+			`topics []{ name str; partitions []i32 }`)},
+		{Key: 37, Name: "CreatePartitions", Min: 0, Max: 3, handle: handleCreatePartitions, layout: mustLayout(
+			`topics []{ name str; count i32; assignments []{ brokers []i32 } }; timeout i32; validate bool`)},
+		{Key: 44, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, handle: handleIncrementalAlterConfigs, layout: mustLayout(
+			`resources []{ type i8; name str; configs []{ name str; op i8; value str } }; validate bool`)},
+		{Key: 60, Name: "DescribeCluster", Min: 0, Max: 2, handle: handleDescribeCluster, layout: mustLayout(
+			`operations bool; endpoints i8 1+; fenced bool 2+`)},
+		{Key: 61, Name: "DescribeProducers", Min: 0, Max: 0, handle: handleDescribeProducers, layout: mustLayout(
+			`topics []{ name str; partitions []i32 }`)},
+		{Key: 75, Name: "DescribeTopicPartitions", Min: 0, Max: 0, handle: handleDescribeTopicPartitions, layout: mustLayout(
+			`topics []{ name str }; limit i32; cursor ?{ name str; partition i32 }`)},
+	}
+}
+
+// table indexes the rows by key.
+type table [keyMax]*Row
+
+func newTable() (t table) {
+	all := rows()
+	for i := range all {
+		r := &all[i]
+		req := kmsg.RequestForKey(r.Key)
+		for req.SetVersion(r.flexible); !req.IsFlexible() && r.flexible <= r.Max; req.SetVersion(r.flexible) {
+			r.flexible++
+		}
+		t[r.Key] = r
+	}
+	return t
+}
+
+// Row returns how an API key is served, or nil if it is not.
+func (s *Server) Row(key int16) *Row {
+	if key < 0 || key >= keyMax {
+		return nil
+	}
+	return s.table[key]
+}
+
+// Serves reports whether the version is served. ApiVersions answers every version: that is how clients find out.
+func (r *Row) Serves(version int16) bool {
+	return r.Min <= version && version <= r.Max || r.Key == keyApiVersions
+}
+
+// FlexibleRequest reports whether the request of this version has a header with tagged fields.
+func (r *Row) FlexibleRequest(version int16) bool { return version >= r.flexible }
+
+// FlexibleResponse reports whether the response of this version has a header with tagged fields. ApiVersions never does, so that a
+// client can read it before it knows what the broker speaks. Source: KIP-511.
+func (r *Row) FlexibleResponse(version int16) bool {
+	return version >= r.flexible && r.Key != keyApiVersions
+}

@@ -1,0 +1,31 @@
+// Package kafka is the edge that Kafka clients talk to: it listens, cuts frames, keeps replies in order, and leaves the meaning of
+// requests to package api.
+//
+// What it decides: when a connection may send more, when its replies leave, when it ends. What it does not decide: anything about
+// topics, logs or groups.
+//
+// # One connection
+//
+// A Session is the protocol without the socket: it is handed frames and yields replies, on whatever threads, under one lock. It starts
+// no goroutine and reads no clock but the node's, so the simulator drives it directly. A conn wraps it for a socket with two
+// goroutines: the receiver reads many frames with one system call and hands them to the session; the sender is woken once for any
+// number of answers, takes them in, and writes all replies that are ready with one system call, records by sendfile.
+//
+// # Order
+//
+// Replies leave in the order of their requests, whatever the order in which partitions answer: pipeline. A parked Fetch holds back what
+// was asked after it on its connection, as in Kafka. A Produce with acks=0 keeps its place without an answer.
+//
+// # Bounds
+//
+//	one frame             socket.request.max.bytes; its memory grows with what arrives
+//	one connection        pipelineRequestsMax requests, pipelineBytesMax bytes of them; then it is not read from
+//	all connections       wire.Memory for receive buffers, max.connections; beyond that they are closed
+//	time                  an idle connection, a frame that does not get finished, a reply that is not taken: each has a deadline
+//
+// # Hostile peers
+//
+// Nothing is allocated for what is only announced. A request that cannot be decoded, or that asks for a key or version that is not
+// served, ends its connection with a line in the log that names client, key and version. TLS and HTTP on this port are recognised and
+// explained. A panic ends one connection, is counted, and is a bug.
+package kafka

@@ -1,0 +1,235 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/troupe-broker/troupe/transport/kafka/api"
+	"github.com/troupe-broker/troupe/transport/kafka/wire"
+)
+
+// ListenerConfig describes one listener. Zero values mean Kafka's defaults.
+type ListenerConfig struct {
+	Name            string        // as in listeners, such as PLAINTEXT
+	Address         string        // host:port; port 0 picks a free one
+	TLS             *tls.Config   // nil: plaintext
+	RequestMaxBytes int32         // socket.request.max.bytes
+	IdleMax         time.Duration // connections.max.idle.ms; negative: for ever
+	ConnectionsMax  int           // max.connections
+	PerAddressMax   int           // max.connections.per.ip
+	SendBuffer      int           // socket.send.buffer.bytes; 0 or less leaves it to the system
+	ReceiveBuffer   int           // socket.receive.buffer.bytes; 0 or less leaves it to the system
+	Memory          *wire.Memory  // of receive buffers; nil: one of memoryDefault bytes
+}
+
+const (
+	requestMaxBytesDefault = 100 << 20
+	idleMaxDefault         = 10 * time.Minute
+	forever                = 10 * 365 * 24 * time.Hour
+	connectionsMaxDefault  = 20_000                // Kafka has no limit; file descriptors do
+	memoryDefault          = 1 << 30               // bytes
+	acceptPause            = 20 * time.Millisecond // after a failure to accept, such as having no file descriptors left
+)
+
+// Listener accepts connections of Kafka clients.
+type Listener struct {
+	server *api.Server
+	config ListenerConfig
+	ln     net.Listener
+	log    *slog.Logger
+	limit  logLimit
+
+	mu     sync.Mutex
+	conns  map[*conn]struct{} // guarded by mu
+	peers  map[netip.Addr]int // guarded by mu: connections by address
+	closed atomic.Bool
+	open   sync.WaitGroup // connections and the accept loop
+}
+
+// Listen opens the port and begins to accept. The error says what is wrong with the address and what to do about it.
+func Listen(s *api.Server, config ListenerConfig) (*Listener, error) {
+	if config.RequestMaxBytes == 0 {
+		config.RequestMaxBytes = requestMaxBytesDefault
+	}
+	if config.IdleMax == 0 {
+		config.IdleMax = idleMaxDefault
+	}
+	if config.IdleMax < 0 {
+		config.IdleMax = forever
+	}
+	if config.ConnectionsMax == 0 {
+		config.ConnectionsMax = connectionsMaxDefault
+	}
+	if config.Memory == nil {
+		config.Memory = wire.NewMemory(memoryDefault)
+	}
+	ln, err := net.Listen("tcp", config.Address)
+	if err != nil {
+		return nil, explain(config, err)
+	}
+	l := &Listener{server: s, config: config, ln: ln, log: s.Logger.With("listener", config.Name), conns: map[*conn]struct{}{}, peers: map[netip.Addr]int{}}
+	l.open.Go(l.accept)
+	return l, nil
+}
+
+// explain says what, why and what next.
+func explain(config ListenerConfig, err error) error {
+	_, port, _ := net.SplitHostPort(config.Address)
+	next := "check listeners"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		next = fmt.Sprintf("another process has the port: stop it (\"ss -ltnp 'sport = :%s'\" shows which) or choose another port in listeners", port)
+	case errors.Is(err, syscall.EACCES):
+		next = "ports below 1024 need privileges: choose another port in listeners"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		next = "this machine does not have that address: use one of its own or 0.0.0.0 in listeners, and tell clients the other one by advertised.listeners"
+	}
+	return fmt.Errorf("listening on %s for listener %s: %w: %s", config.Address, config.Name, err, next)
+}
+
+// Addr is where the listener listens.
+func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
+
+// accept runs until the listener is closed.
+func (l *Listener) accept() {
+	for {
+		nc, err := l.ln.Accept()
+		if err != nil {
+			if l.closed.Load() {
+				return
+			}
+			l.limit.do(func(more int) { l.log.Error("cannot accept connections", "error", err, "unlogged", more) })
+			time.Sleep(acceptPause)
+			continue
+		}
+		l.server.Metrics.ConnectionsAccepted.Add(1)
+		l.serve(nc)
+	}
+}
+
+// serve starts a connection, unless there are too many.
+func (l *Listener) serve(nc net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	peer := addrPort(nc.RemoteAddr()).Addr().Unmap()
+	if limit := l.limitReached(peer); limit != "" {
+		l.server.Metrics.ConnectionsRefused.Add(1)
+		l.limit.do(func(more int) {
+			l.log.Warn("refused a connection: "+limit+" is reached", "remote", nc.RemoteAddr().String(), "connections", len(l.conns), "unlogged", more)
+		})
+		_ = nc.Close()
+		return
+	}
+	l.tune(nc)
+	if l.config.TLS != nil {
+		nc = tls.Server(nc, l.config.TLS)
+	}
+	c := newConn(l, nc)
+	l.conns[c] = struct{}{}
+	l.peers[peer]++
+	l.server.Metrics.Connections.Add(1)
+	l.open.Go(c.receive)
+	l.open.Go(c.send)
+}
+
+// limitReached names the setting that forbids one more connection from peer.
+func (l *Listener) limitReached(peer netip.Addr) string {
+	switch {
+	case l.closed.Load() || len(l.conns) >= l.config.ConnectionsMax:
+		return "max.connections"
+	case l.config.PerAddressMax > 0 && l.peers[peer] >= l.config.PerAddressMax:
+		return "max.connections.per.ip"
+	}
+	return ""
+}
+
+// tune sets what the configuration says about sockets.
+func (l *Listener) tune(nc net.Conn) {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if n := l.config.SendBuffer; n > 0 {
+		_ = tcp.SetWriteBuffer(n)
+	}
+	if n := l.config.ReceiveBuffer; n > 0 {
+		_ = tcp.SetReadBuffer(n)
+	}
+}
+
+func (l *Listener) gone(c *conn) {
+	l.mu.Lock()
+	delete(l.conns, c)
+	if l.peers[c.peer]--; l.peers[c.peer] == 0 {
+		delete(l.peers, c.peer)
+	}
+	l.mu.Unlock()
+	l.server.Metrics.Connections.Add(-1)
+}
+
+// Close stops accepting, lets the requests under way finish until ctx ends, and closes all connections.
+func (l *Listener) Close(ctx context.Context) error {
+	if l.closed.Swap(true) {
+		return nil
+	}
+	err := l.ln.Close()
+	done := make(chan struct{})
+	go func() {
+		l.open.Wait()
+		close(done)
+	}()
+	l.each((*conn).drain)
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+	}
+	l.each(func(c *conn) { c.end(errStopping) })
+	<-done
+	return err
+}
+
+func (l *Listener) each(f func(*conn)) {
+	l.mu.Lock()
+	conns := make([]*conn, 0, len(l.conns))
+	for c := range l.conns {
+		conns = append(conns, c)
+	}
+	l.mu.Unlock()
+	for _, c := range conns {
+		f(c)
+	}
+}
+
+// logLimit lets one line through an interval, so that a peer cannot fill the log.
+type logLimit struct {
+	mu      sync.Mutex
+	next    time.Time // guarded by mu
+	skipped int       // guarded by mu
+}
+
+const logInterval = 10 * time.Second
+
+// do calls f with the number of lines that were skipped since the last one, or skips this one.
+func (l *logLimit) do(f func(skipped int)) {
+	l.mu.Lock()
+	now := time.Now()
+	if now.Before(l.next) {
+		l.skipped++
+		l.mu.Unlock()
+		return
+	}
+	n := l.skipped
+	l.next, l.skipped = now.Add(logInterval), 0
+	l.mu.Unlock()
+	f(n)
+}
