@@ -108,6 +108,24 @@ func (r *crashRun) live(last bool) {
 	if !last {
 		r.drawFaults()
 	}
+	r.boot()
+	for i := 0; i < 60 && r.alive(); i++ {
+		r.w.RunFor(r.rng.Duration(0, 10*time.Millisecond))
+		if r.ready && r.alive() {
+			r.command()
+		}
+	}
+	if last {
+		r.w.RunFor(3 * time.Second)
+		if !r.ready || r.broken {
+			r.w.Fail("a healthy life is ready: %v, broken: %v", r.ready, r.broken)
+		}
+	}
+	r.end()
+}
+
+// boot starts the actors of a life.
+func (r *crashRun) boot() {
 	e := r.proc.Env()
 	files, err := e.OpenFS("logs")
 	if err != nil {
@@ -130,19 +148,6 @@ func (r *crashRun) live(last bool) {
 		r.w.Fail("%v", err)
 		return
 	}
-	for i := 0; i < 60 && r.alive(); i++ {
-		r.w.RunFor(r.rng.Duration(0, 10*time.Millisecond))
-		if r.ready && r.alive() {
-			r.command()
-		}
-	}
-	if last {
-		r.w.RunFor(3 * time.Second)
-		if !r.ready || r.broken {
-			r.w.Fail("a healthy life is ready: %v, broken: %v", r.ready, r.broken)
-		}
-	}
-	r.end()
 }
 
 func (r *crashRun) alive() bool { return !r.proc.Dead() && !r.broken && len(r.w.Failures()) == 0 }
@@ -334,4 +339,42 @@ func (r *crashRun) allocated(reply any) {
 		r.w.Fail("producer ids from %d are given out again, after %d", a.First, r.ids)
 	}
 	r.ids = a.First + protocol.ProducerID(a.Count)
+}
+
+// A full disk delays changes; when there is space again they go on by themselves, and questions that need no record are answered.
+func TestAFullDiskDelaysAndLosesNothing(t *testing.T) {
+	r := &crashRun{w: sim.NewWorld(1, nil), topics: map[string]protocol.TopicID{}, setting: map[string]string{}, doubt: map[string]bool{}, led: map[protocol.TopicPartition]bool{}, busy: map[string]bool{}}
+	r.host, r.rng = r.w.NewHost("n0"), r.w.Stream("client")
+	r.proc, r.images = r.host.Boot(), NewImages()
+	r.boot()
+	r.w.RunFor(time.Second)
+	if !r.ready {
+		t.Fatal("not ready")
+	}
+	r.host.Disk.Inject(&sim.Rule{Op: sim.OpWrite, Pattern: "*", Effect: sim.ENOSPC})
+	r.ask("topic-0", create("topic-0"), r.created)
+	r.w.RunFor(5 * time.Second)
+	if r.answers > 0 || r.broken {
+		t.Errorf("%d answers, broken %v while the disk was full", r.answers, r.broken)
+	}
+	r.host.Disk.Heal()
+	r.w.RunFor(5 * time.Second)
+	if r.answers != 1 || r.broken {
+		t.Errorf("%d answers, broken %v after there was space again", r.answers, r.broken)
+	}
+
+	r.proc.Kill()
+	r.proc, r.images, r.ready = r.host.Boot(), NewImages(), false
+	r.host.Disk.Inject(&sim.Rule{Op: sim.OpWrite, Pattern: "*", Effect: sim.ENOSPC})
+	r.boot()
+	r.w.RunFor(5 * time.Second)
+	if r.ready || r.broken {
+		t.Errorf("a start with a full disk is ready: %v, broken: %v", r.ready, r.broken)
+	}
+	r.host.Disk.Heal()
+	r.w.RunFor(5 * time.Second)
+	if !r.ready {
+		t.Error("a start does not go on when there is space")
+	}
+	report(t, 1, r)
 }

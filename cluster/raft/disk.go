@@ -129,7 +129,7 @@ type flushed struct {
 
 // flush starts to make durable what was written since the last flush began, unless one is under way.
 func (m *Member) flush() {
-	if m.flushing || len(m.unsynced) == 0 || m.failed {
+	if m.flushing || m.full || len(m.unsynced) == 0 || m.failed {
 		return
 	}
 	m.inFlight, m.unsynced = m.unsynced, nil
@@ -173,6 +173,11 @@ func (m *Member) finish(r *flushed) {
 	err := r.err
 	if r.task != nil {
 		err = m.log.Flushed(r.task, r.err)
+	}
+	if errors.Is(err, storage.ErrNoSpace) { // nothing was done that cannot be done again
+		m.cfg.Logger.Error("the metadata log waits for space on the disk", "error", err)
+		m.unsynced, m.inFlight, m.full = append(m.inFlight, m.unsynced...), nil, true
+		return
 	}
 	if err != nil {
 		m.fail(fmt.Errorf("making the metadata log durable: %w", err))

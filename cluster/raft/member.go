@@ -74,12 +74,14 @@ type Member struct {
 	unsynced  []*raftpb.Message // written, not yet covered by a running flush
 	inFlight  []*raftpb.Message // covered by the running flush
 	flushing  bool
+	full      bool      // the last flush found no space; the next tick tries again
 	hard      hardState // as raft last said
 	durable   hardState // as quorum-state says
 
 	conf        *raftpb.ConfState
 	applied     uint64
 	snapshotAt  uint64 // index of the newest snapshot
+	triedAt     uint64 // index of the newest one begun, which may have found no space
 	sinceBytes  int64  // of entries applied since
 	snapshoting bool
 	failed      bool
@@ -115,6 +117,7 @@ func (m *Member) Tick() {
 	if m.failed {
 		return
 	}
+	m.full = false
 	m.node.Tick()
 	m.pump()
 }
@@ -170,6 +173,7 @@ func (m *Member) pump() {
 		}
 		m.write()
 	}
+	m.write() // what an earlier one had no space for
 	m.flush()
 	m.maybeSnapshot()
 }

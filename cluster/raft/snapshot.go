@@ -32,14 +32,15 @@ type snapshotWritten struct {
 
 // maybeSnapshot begins to write out the state when enough was applied since the last time.
 func (m *Member) maybeSnapshot() {
-	if m.snapshoting || m.failed || m.applied-m.snapshotAt < entriesPerSnapshot && m.sinceBytes < m.cfg.SnapshotBytes || m.applied == m.snapshotAt {
+	since := m.applied - max(m.snapshotAt, m.triedAt)
+	if m.snapshoting || m.failed || since == 0 || since < entriesPerSnapshot && m.sinceBytes < m.cfg.SnapshotBytes {
 		return
 	}
 	term, err := m.memory.Term(m.applied)
 	if err != nil {
 		return // applied before it is stored: next time
 	}
-	m.snapshoting, m.sinceBytes = true, 0
+	m.snapshoting, m.sinceBytes, m.triedAt = true, 0, m.applied
 	s := &raftpb.Snapshot{Data: m.fx.Snapshot(), Metadata: &raftpb.SnapshotMetadata{ConfState: m.conf, Index: proto.Uint64(m.applied), Term: &term}}
 	files, dir := m.cfg.FS, m.cfg.Dir
 	m.fx.Offload(func() any { return &snapshotWritten{s, writeSnapshot(files, dir, s)} })
