@@ -1,0 +1,13 @@
+// Package httpd is a node's HTTP listener: health, metrics and the insides, for operators and their machines.
+//
+//	GET /livez          200 while the process answers at all; a supervisor restarts the process when it does not
+//	GET /readyz         200 while every condition holds, 503 otherwise; ?verbose lists the conditions by name
+//	GET /startupz       200 once the node was ready for the first time
+//	GET /metrics        Prometheus; every name begins with troupe_, and no label value comes from a client
+//	GET /debug/node     what the node is and does, as JSON
+//	GET /debug/pprof/   Go's profiles
+//
+// It decides nothing about the node: what is ready and what is counted is handed in as functions, which are called when somebody asks
+// and never otherwise, so an idle node spends nothing here. There is no authentication: health and metrics are for whoever reaches the
+// port, /debug only for this machine.
+package httpd

@@ -1,0 +1,117 @@
+package httpd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	headerTimeout = 5 * time.Second // for the head of a request; a profile itself may take longer
+	headerBytes   = 16 << 10
+	idleTimeout   = 2 * time.Minute
+)
+
+// Options are what a Server shows.
+type Options struct {
+	// Conditions are what readiness consists of, in the order in which they are shown.
+	Conditions []Condition
+	// Metrics serves /metrics; nil means not found.
+	Metrics http.Handler
+	// Node is the value of /debug/node; nil means not found.
+	Node func() any
+	// Logger hears of broken connections; nil means silence.
+	Logger *slog.Logger
+}
+
+// Server answers on one or more listeners.
+type Server struct {
+	options Options
+	http    *http.Server
+	started atomic.Bool // ready at least once
+}
+
+// New makes a server that listens nowhere yet.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{options: o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /startupz", s.startupz)
+	if o.Metrics != nil {
+		mux.Handle("GET /metrics", o.Metrics)
+	}
+	if o.Node != nil {
+		mux.HandleFunc("GET /debug/node", onlyLocal(s.node))
+	}
+	mux.HandleFunc("GET /debug/pprof/", onlyLocal(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/cmdline", onlyLocal(pprof.Cmdline))
+	mux.HandleFunc("GET /debug/pprof/profile", onlyLocal(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/symbol", onlyLocal(pprof.Symbol))
+	mux.HandleFunc("GET /debug/pprof/trace", onlyLocal(pprof.Trace))
+	mux.HandleFunc("GET /{$}", index)
+	s.http = &http.Server{
+		Handler: mux, ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: headerBytes, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Serve answers on l, which it owns from now on, until Close. It returns nil after Close.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close stops listening and waits for answers under way until ctx ends.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return s.http.Close() // a profile may run for minutes; it is not worth waiting for
+	}
+	return err
+}
+
+// onlyLocal serves requests from this machine: a profile costs time and shows the insides, and there is no authentication.
+func onlyLocal(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !from.Addr().Unmap().IsLoopback() {
+			text(w, http.StatusForbidden, "only from this machine: forward a port, for example with ssh -L\n")
+			return
+		}
+		serve(w, r)
+	}
+}
+
+func (s *Server) node(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(s.options.Node()); err != nil {
+		s.options.Logger.Debug("writing /debug/node", slog.Any("err", err))
+	}
+}
+
+func index(w http.ResponseWriter, _ *http.Request) {
+	text(w, http.StatusOK, "troupe\n\n/livez\n/readyz?verbose\n/startupz\n/metrics\n/debug/node\n/debug/pprof/\n")
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	w.Write([]byte(body))
+}
