@@ -45,13 +45,16 @@ func (a *app) command() *cobra.Command {
 	a.sasl.register(f)
 	f.VisitAll(func(flag *pflag.Flag) { flag.Hidden = strings.Contains(secureFlags, "--"+flag.Name+" ") })
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Server:"}, &cobra.Group{ID: "data", Title: "Data and topics (any Kafka):"}, &cobra.Group{ID: "tools", Title: "Tools:"})
+	root.SetHelpCommandGroupID("tools")
+	root.SetCompletionCommandGroupID("tools")
 	add := func(group string, cmds ...*cobra.Command) {
 		for _, c := range cmds {
 			c.GroupID = group
 			root.AddCommand(c)
 		}
 	}
-	add("data", a.topic(), a.produce(), a.consume())
+	add("data", a.topic(), a.produce(), a.consume(), a.config())
+	add("server", a.dev(), a.start())
 	add("tools", a.doctor(), a.debug(), a.version())
 	root.AddCommand(&cobra.Command{Use: "security", Short: "How to reach a Kafka that wants TLS or a password", Long: secureHelp})
 	return root

@@ -179,6 +179,9 @@ func (d *dumped) readAborted() error {
 	return nil
 }
 
+// snapshotSection begins what troupe adds behind the producers of a snapshot, and Kafka does not read.
+const snapshotSection = "TRP1"
+
 // readSnapshot shows producer state: int16 version, uint32 CRC-32C of what follows, int32 count, entries.
 // Source: ProducerStateManager.readSnapshot.
 func (d *dumped) readSnapshot() error {
@@ -201,7 +204,8 @@ func (d *dumped) readSnapshot() error {
 		u64 := func(at int) int64 { return int64(binary.BigEndian.Uint64(raw[at:])) }
 		d.Producers = append(d.Producers, producerDump{u64(0), int16(binary.BigEndian.Uint16(raw[8:])), u32(10), u64(14), u32(22), u64(26), u32(34), u64(38)})
 	}
-	if len(d.Producers) != n || len(raw) > 0 {
+	ours := len(raw) >= len(snapshotSection) && string(raw[:len(snapshotSection)]) == snapshotSection
+	if len(d.Producers) != n || len(raw) > 0 && !ours {
 		d.problem("%d producers and %d bytes left, the file says %d producers", len(d.Producers), len(raw), n)
 	}
 	d.Summary = fmt.Sprintf("version %d, %s as of offset %d", version, count(n, "producer"), baseOf(d.File))

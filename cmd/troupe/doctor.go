@@ -240,9 +240,16 @@ func (d *doctor) checkHandshake(ctx context.Context, addr string, l *link) bool 
 		d.fail(addr, "Kafka", err)
 		return false
 	}
-	guess := kversion.FromApiVersionsResponse(got).VersionGuess()
-	d.note(addr, "Kafka", statusOK, fmt.Sprintf("%s, %s", count(len(got.ApiKeys), "API"), guess), "", time.Since(began))
+	d.note(addr, "Kafka", statusOK, fmt.Sprintf("%s, %s", count(len(got.ApiKeys), "API"), l.speaks(got)), "", time.Since(began))
 	return true
+}
+
+// speaks is the version of Kafka whose APIs these are or, of a broker that serves a part of them, the versions that matter most.
+func (l *link) speaks(got *kmsg.ApiVersionsResponse) string {
+	if guess := kversion.FromApiVersionsResponse(got).VersionGuess(); strings.HasPrefix(guess, "v") || strings.HasPrefix(guess, "at least") {
+		return "those of Kafka " + strings.TrimPrefix(guess, "v")
+	}
+	return fmt.Sprintf("Produce up to version %d, Fetch up to %d", l.versions[int16(kmsg.Produce)], l.versions[int16(kmsg.Fetch)])
 }
 
 // describe says what the metadata tells of the cluster's health.

@@ -12,9 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// changeRow says what became of one topic.
+// changeRow says what became of one topic or other resource.
 type changeRow struct {
-	Topic  string `json:"topic"`
+	Name   string `json:"name"`
 	Done   string `json:"done" doc:"what was done, or would be with --dry-run; empty if it failed"`
 	Error  string `json:"error,omitempty"`
 	DryRun bool   `json:"dry_run,omitempty"`
@@ -23,13 +23,13 @@ type changeRow struct {
 type changeRows []changeRow
 
 func (rows changeRows) table() [][]string {
-	out := [][]string{{"TOPIC", "RESULT"}}
+	out := [][]string{{"NAME", "RESULT"}}
 	for _, r := range rows {
 		result := r.Done + r.Error
 		if r.DryRun && r.Error == "" {
 			result = "would be " + r.Done
 		}
-		out = append(out, []string{r.Topic, result})
+		out = append(out, []string{r.Name, result})
 	}
 	return out
 }
@@ -42,7 +42,7 @@ func (f *failed) add(topic string, err error, message string) changeRow {
 		err = &detailed{err, message}
 	}
 	*f = append(*f, fmt.Errorf("topic %q: %w", topic, err))
-	return changeRow{Topic: topic, Error: text(err)}
+	return changeRow{Name: topic, Error: text(err)}
 }
 
 func (f failed) err() error { return errors.Join(f...) }
@@ -98,7 +98,7 @@ func createdRows(topics []string, got kadm.CreateTopicResponses, dry, existsOK b
 		r := got[name]
 		switch {
 		case existsOK && errors.Is(r.Err, kerr.TopicAlreadyExists):
-			rows = append(rows, changeRow{Topic: name, Done: "there already"})
+			rows = append(rows, changeRow{Name: name, Done: "there already"})
 		case r.Err != nil:
 			rows = append(rows, bad.add(name, r.Err, r.ErrMessage))
 		default:
@@ -106,7 +106,7 @@ func createdRows(topics []string, got kadm.CreateTopicResponses, dry, existsOK b
 			if r.NumPartitions > 0 {
 				done = fmt.Sprintf("created: %s, replication %d", count(int(r.NumPartitions), "partition"), r.ReplicationFactor)
 			}
-			rows = append(rows, changeRow{Topic: name, Done: done, DryRun: dry})
+			rows = append(rows, changeRow{Name: name, Done: done, DryRun: dry})
 		}
 	}
 	return rows, bad.err()
@@ -212,7 +212,7 @@ func alterTopicConfigs(ctx context.Context, c *client, topics []string, configs 
 			*rows = append(*rows, bad.add(name, err, r.ErrMessage))
 			continue
 		}
-		*rows = append(*rows, changeRow{Topic: name, Done: "altered: " + describeAlterations(configs), DryRun: dry})
+		*rows = append(*rows, changeRow{Name: name, Done: "altered: " + describeAlterations(configs), DryRun: dry})
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func growTopics(ctx context.Context, c *client, topics []string, total int, dry 
 			*rows = append(*rows, bad.add(name, err, r.ErrMessage))
 			continue
 		}
-		*rows = append(*rows, changeRow{Topic: name, Done: "grown to " + count(total, "partition"), DryRun: dry})
+		*rows = append(*rows, changeRow{Name: name, Done: "grown to " + count(total, "partition"), DryRun: dry})
 	}
 	return nil
 }
@@ -262,7 +262,7 @@ func (a *app) topicDelete() *cobra.Command {
 		if *dry {
 			var rows changeRows
 			for _, t := range victims {
-				rows = append(rows, changeRow{Topic: t.Topic, Done: "deleted: " + count(len(t.Partitions), "partition"), DryRun: true})
+				rows = append(rows, changeRow{Name: t.Topic, Done: "deleted: " + count(len(t.Partitions), "partition"), DryRun: true})
 			}
 			return rows, nil
 		}
@@ -336,7 +336,7 @@ func deleteTopics(ctx context.Context, c *client, victims []kadm.TopicDetail) (c
 			rows = append(rows, bad.add(name, err, r.ErrMessage))
 			continue
 		}
-		rows = append(rows, changeRow{Topic: name, Done: "deleted"})
+		rows = append(rows, changeRow{Name: name, Done: "deleted"})
 	}
 	return rows, bad.err()
 }

@@ -1,0 +1,55 @@
+# Verbs of the project. `make help` lists them.
+
+GO      ?= go
+VERSION ?= 0.1.0-dev
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+
+# seeds of one `make sim`, and seconds of every fuzz target in `make test`
+SEEDS     ?= 2000
+FUZZTIME  ?= 5s
+TESTSEEDS ?= 200
+# what the race detector watches: the packages with goroutines
+RACE      ?= ./actors/... ./partition/... ./cluster/... ./transport/... ./cmd/...
+
+.PHONY: help build run test unit race fuzz tidy sim bench clean
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build:  ## bin/troupe and bin/simulate
+	$(BUILD) -o bin/troupe ./cmd/troupe
+	$(BUILD) -o bin/simulate ./cmd/simulate
+
+run: build  ## a broker on localhost:9092
+	bin/troupe dev
+
+unit:  ## unit tests
+	$(GO) vet ./...
+	$(GO) test ./...
+
+race:  ## unit tests under the race detector
+	$(GO) test -race $(RACE)
+
+fuzz:  ## every fuzz target for FUZZTIME
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' actors partition cluster transport cmd | sed 's|/[^/]*_test.go:func | |' | sort -u | \
+	while read -r dir target; do \
+		$(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
+
+tidy:  ## the rules of the house
+	$(GO) test ./simulations/tidy
+
+sim: build  ## SEEDS simulated nodes with power failures, torn writes and I/O errors
+	bin/simulate --seeds $(SEEDS)
+
+bench: build  ## the machine's limit, Apache Kafka and troupe side by side
+	$(GO) run ./simulations/bench -troupe bin/troupe
+
+clean:
+	rm -rf bin
+
+test: build unit race fuzz  ## everything that must hold
+	bin/simulate --seeds $(TESTSEEDS)
+	@echo "make test: build, unit tests, race detector, fuzzing and $(TESTSEEDS) simulated nodes: all passed"

@@ -1,0 +1,194 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/cluster/config"
+	"github.com/troupe-broker/troupe/transport/httpd"
+	"github.com/troupe-broker/troupe/transport/kafka"
+	"github.com/troupe-broker/troupe/transport/kafka/wire"
+)
+
+const (
+	// receiveMemory bounds the receive buffers of all connections together, in bytes.
+	receiveMemory = 1 << 30
+	// connectionsMax bounds connections where max.connections says that there is no limit.
+	connectionsMax = 20_000
+	// repliesTimeout is how long a stop waits for replies under way; clients that long-poll would hold it up for as long as they like.
+	repliesTimeout = 5 * time.Second
+	// undoTimeout bounds the stop of a node that could not start.
+	undoTimeout = 10 * time.Second
+)
+
+// Start runs a node: it builds it, serves health and metrics, waits until clients can be served, and then listens for them. It returns
+// when they can connect. Errors: *ListenError, ErrLocked, ErrForeign, those of the file system and of recovery. On an error everything
+// is stopped again.
+func Start(ctx context.Context, e env.Env, c Config) (*Node, error) {
+	ready := make(chan struct{})
+	also := c.Ready
+	c.Ready = func() {
+		close(ready)
+		if also != nil {
+			also()
+		}
+	}
+	n, err := Build(e, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.serve(ctx, ready); err != nil {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		return nil, errors.Join(err, n.Stop(stopping))
+	}
+	return n, nil
+}
+
+func (n *Node) serve(ctx context.Context, ready <-chan struct{}) error {
+	if err := n.serveHTTP(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-ready:
+	case err := <-n.broken:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	memory := wire.NewMemory(receiveMemory)
+	for _, l := range n.settings.Listeners {
+		if err := n.serveKafka(ctx, l, memory); err != nil {
+			return err
+		}
+	}
+	n.serving.Store(true)
+	return nil
+}
+
+func (n *Node) serveHTTP(ctx context.Context) error {
+	if n.settings.HTTPListener == "" {
+		return nil
+	}
+	host, port, err := splitPort(n.settings.HTTPListener)
+	if err != nil {
+		return &ListenError{"http.listener", n.settings.HTTPListener, err}
+	}
+	listeners, err := listen(ctx, "http.listener", host, port)
+	if err != nil {
+		return err
+	}
+	n.httpd = httpd.New(httpd.Options{Conditions: n.conditions(), Metrics: n.metrics.Handler(), Node: func() any { return n.describe() }, Logger: n.log})
+	n.http = listeners
+	for _, l := range listeners {
+		go func() {
+			if err := n.httpd.Serve(l); err != nil {
+				n.log.Error("the HTTP listener ended", slog.String("address", l.Addr().String()), slog.Any("err", err))
+			}
+		}()
+	}
+	return nil
+}
+
+func splitPort(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err = strconv.Atoi(text)
+	return host, port, err
+}
+
+// serveKafka opens one listener on every address its host stands for.
+func (n *Node) serveKafka(ctx context.Context, l config.Listener, memory *wire.Memory) error {
+	if l.Protocol != "PLAINTEXT" {
+		return &ListenError{"listeners", l.String(), fmt.Errorf("%s is not served yet; PLAINTEXT is", l.Protocol)}
+	}
+	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
+		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
+			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
+			ConnectionsMax: min(n.settings.MaxConnections, connectionsMax), Memory: memory,
+		})
+		if err != nil {
+			return nil, err
+		}
+		n.mu.Lock()
+		n.kafka = append(n.kafka, k)
+		n.mu.Unlock()
+		return k.Addr(), nil
+	})
+}
+
+// Stop ends the node: what is under way is answered, everything is flushed and closed, the directories are given up. After the end of
+// ctx it does not wait any longer; then the error says what was left undone, and the next start recovers.
+func (n *Node) Stop(ctx context.Context) error {
+	n.serving.Store(false)
+	errs := []error{n.closeKafka(ctx)}
+	closed := make(chan error, 1)
+	n.CloseLogs(0, func(err error) { closed <- err })
+	select {
+	case err := <-closed:
+		errs = append(errs, err)
+	case <-ctx.Done():
+		errs = append(errs, fmt.Errorf("closing logs: %w", context.Cause(ctx)))
+	}
+	errs = append(errs, n.system.Shutdown(ctx))
+	if n.httpd != nil {
+		errs = append(errs, n.httpd.Close(ctx))
+	}
+	return errors.Join(append(errs, n.Release())...)
+}
+
+// closeKafka stops accepting at once, and waits for replies under way for a part of the time there is.
+func (n *Node) closeKafka(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, repliesTimeout)
+	defer cancel()
+	done := make(chan error, len(n.kafka))
+	for _, l := range n.kafka {
+		go func() { done <- l.Close(ctx) }()
+	}
+	var err error
+	for range n.kafka {
+		err = errors.Join(err, <-done)
+	}
+	return err
+}
+
+// Failed yields the reason if the node cannot go on; it must then be stopped.
+func (n *Node) Failed() <-chan error { return n.broken }
+
+// ClusterID is the identity of the cluster, generated by its first start.
+func (n *Node) ClusterID() string { return n.id.cluster }
+
+// KafkaAddresses and HTTPAddresses are where the node listens.
+func (n *Node) KafkaAddresses() (out []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range n.kafka {
+		out = append(out, l.Addr().String())
+	}
+	return out
+}
+
+// HTTPAddresses: see KafkaAddresses.
+func (n *Node) HTTPAddresses() []string { return addresses(n.http) }
+
+// CreateTopics asks the controller for topics and waits until they are served. Rows come in the order asked.
+func (n *Node) CreateTopics(ctx context.Context, topics []protocol.NewTopic) ([]protocol.TopicResult, error) {
+	reply, err := n.system.AskWait(ctx, n.control, &protocol.CreateTopics{Topics: topics})
+	if err != nil {
+		return nil, err
+	}
+	created, ok := reply.(*protocol.TopicsCreated)
+	if !ok {
+		return nil, fmt.Errorf("the controller answered with a %T", reply)
+	}
+	return created.Topics, nil
+}

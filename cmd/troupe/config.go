@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/troupe-broker/troupe/cluster/config"
+)
+
+func (a *app) config() *cobra.Command {
+	return noun("config", "Explain, show and change settings of topics and brokers", a.configDocs(), a.configDescribe(), a.configAlter())
+}
+
+// settingDoc is what there is to know about a setting.
+type settingDoc struct {
+	Key      string   `json:"key"`
+	Scope    string   `json:"scope" doc:"topic or broker"`
+	Type     string   `json:"type"`
+	Default  *string  `json:"default" doc:"null for none"`
+	Valid    string   `json:"valid,omitempty" doc:"what values it takes"`
+	Update   string   `json:"update" doc:"when it can be changed"`
+	Enforced bool     `json:"enforced" doc:"false: accepted and described, without effect"`
+	Synonyms []string `json:"synonyms,omitempty" doc:"settings of the broker that give its value if it is not set, strongest first"`
+	Doc      string   `json:"doc"`
+}
+
+type settingDocs []settingDoc
+
+// docsInFull is how many settings are explained at length; more make a list.
+const docsInFull = 8
+
+func (all settingDocs) table() (out [][]string) {
+	if len(all) <= docsInFull {
+		for i, d := range all {
+			if i > 0 {
+				out = append(out, nil)
+			}
+			out = append(out, d.rows()...)
+		}
+		return out
+	}
+	out = append(out, []string{"KEY", "SCOPE", "TYPE", "DEFAULT", ""})
+	for _, d := range all {
+		note := ""
+		if !d.Enforced {
+			note = "no effect"
+		}
+		out = append(out, []string{d.Key, d.Scope, strings.ToLower(d.Type), d.fallback(), note})
+	}
+	return out
+}
+
+func (d settingDoc) fallback() string {
+	switch {
+	case d.Default == nil:
+		return "(none)"
+	case *d.Default == "":
+		return `""`
+	}
+	return *d.Default
+}
+
+func (d settingDoc) rows() [][]string {
+	out := [][]string{{d.Key, "setting of a " + d.Scope}, {"type", strings.ToLower(d.Type)}, {"default", d.fallback()}}
+	if d.Valid != "" {
+		out = append(out, []string{"must be", d.Valid})
+	}
+	out = append(out, []string{"change", d.Update})
+	if len(d.Synonyms) > 0 {
+		out = append(out, []string{"falls back to", strings.Join(d.Synonyms, ", ")})
+	}
+	return append(out, []string{"", d.Doc})
+}
+
+func docOf(k *config.Key, scope string) settingDoc {
+	d := settingDoc{Key: k.Name, Scope: scope, Type: k.Type.String(), Valid: k.Valid.Rule, Enforced: k.Enforced, Doc: k.Documentation()}
+	for _, s := range k.Synonyms {
+		if s != k.Name {
+			d.Synonyms = append(d.Synonyms, s)
+		}
+	}
+	if !k.Null {
+		d.Default = &k.Default
+	}
+	switch {
+	case scope == "topic" || k.Update == config.ClusterWide:
+		d.Update = "while running"
+	case k.Update == config.PerBroker:
+		d.Update = "while running, for one broker at a time"
+	default:
+		d.Update = "in server.properties, with a restart"
+	}
+	return d
+}
+
+func (a *app) configDocs() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "docs [KEY...]", Short: "Explain settings", Long: "List all settings that troupe knows, or explain some. Needs no broker.",
+		Example: "  troupe config docs retention.ms\n  troupe config docs -o json",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return settingNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	return prints(a, cmd, func(_ context.Context, keys []string) (settingDocs, error) {
+		var out settingDocs
+		if len(keys) == 0 {
+			for _, k := range config.TopicKeys() {
+				out = append(out, docOf(&k, "topic"))
+			}
+			for _, k := range config.BrokerKeys() {
+				out = append(out, docOf(&k, "broker"))
+			}
+			return out, nil
+		}
+		for _, name := range keys {
+			t, ofTopic := config.TopicKey(name)
+			b, ofBroker := config.BrokerKey(name)
+			if ofTopic {
+				out = append(out, docOf(t, "topic"))
+			}
+			if ofBroker {
+				out = append(out, docOf(b, "broker"))
+			}
+			if !ofTopic && !ofBroker {
+				return out, unknownSetting(name)
+			}
+		}
+		return out, nil
+	})
+}
+
+func settingNames() (out []string) {
+	for _, k := range config.TopicKeys() {
+		out = append(out, k.Name)
+	}
+	for _, k := range config.BrokerKeys() {
+		out = append(out, k.Name)
+	}
+	return out
+}
+
+func unknownSetting(name string) error {
+	p := &problem{what: fmt.Sprintf("no setting %q", name), next: "troupe config docs", exit: exitNotFound}
+	if near := nearest(name, settingNames()); near != "" {
+		p.next = fmt.Sprintf("did you mean %s? 'troupe config docs' lists all", near)
+	}
+	return p
+}
+
+// resource names what settings belong to.
+type resource struct {
+	topic   string // or
+	broker  int32  // or
+	cluster bool
+}
+
+const resourceUsage = "topic/NAME, broker/ID or cluster"
+
+func parseResource(text string) (resource, error) {
+	kind, name, _ := strings.Cut(text, "/")
+	switch {
+	case text == "cluster":
+		return resource{cluster: true}, nil
+	case kind == "topic" && name != "":
+		return resource{topic: name}, nil
+	case kind == "broker":
+		if id, err := strconv.ParseInt(name, 10, 32); err == nil && id >= 0 {
+			return resource{broker: int32(id)}, nil
+		}
+	}
+	return resource{}, usage(resourceUsage, "%q has no settings", text)
+}
+
+// resourceConfigs is what config describe prints of one resource.
+type resourceConfigs struct {
+	Resource string      `json:"resource"`
+	Configs  []configRow `json:"configs"`
+}
+
+type resourceList []resourceConfigs
+
+func (all resourceList) table() (out [][]string) {
+	for i, r := range all {
+		if i > 0 {
+			out = append(out, nil)
+		}
+		out = append(out, []string{r.Resource}, []string{"  KEY", "VALUE", "FROM"})
+		for _, c := range r.Configs {
+			out = append(out, []string{"  " + c.Key, c.shown(), c.Source})
+		}
+	}
+	return out
+}
+
+func (a *app) configDescribe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "describe RESOURCE...", Short: "Show settings of " + resourceUsage, Args: argCount(1, -1, resourceUsage),
+		Long: "Show the settings that somebody set, and where. cluster is what is set for all brokers while they run.",
+	}
+	all := cmd.Flags().Bool("all", false, "show defaults as well")
+	return prints(a, cmd, func(ctx context.Context, args []string) (resourceList, error) {
+		return withClient(a, ctx, func(ctx context.Context, c *client) (resourceList, error) {
+			var out resourceList
+			for _, arg := range args {
+				r, err := parseResource(arg)
+				if err != nil {
+					return nil, err
+				}
+				got, err := r.describe(ctx, c.admin)
+				if err != nil {
+					return out, fmt.Errorf("%s: %w", arg, err)
+				}
+				out = append(out, resourceConfigs{arg, configRows(got.Configs, *all)})
+			}
+			return out, nil
+		})
+	})
+}
+
+func (r resource) describe(ctx context.Context, admin *kadm.Client) (kadm.ResourceConfig, error) {
+	var got kadm.ResourceConfigs
+	var err error
+	switch {
+	case r.topic != "":
+		got, err = admin.DescribeTopicConfigs(ctx, r.topic)
+	case r.cluster:
+		got, err = admin.DescribeBrokerConfigs(ctx)
+	default:
+		got, err = admin.DescribeBrokerConfigs(ctx, r.broker)
+	}
+	if err != nil {
+		return kadm.ResourceConfig{}, err
+	}
+	if len(got) == 0 {
+		return kadm.ResourceConfig{}, errors.New("the broker answered nothing")
+	}
+	return got[0], got[0].Err
+}
+
+func (a *app) configAlter() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "alter RESOURCE", Short: "Change settings of " + resourceUsage, Args: argCount(1, 1, resourceUsage),
+		Example: "  troupe config alter cluster --set log.retention.ms=86400000\n  troupe config alter broker/1 --unset log.retention.ms",
+	}
+	f := cmd.Flags()
+	set := f.StringArrayP("set", "c", nil, "set `KEY=VALUE`; may be repeated")
+	unset := f.StringArray("unset", nil, "go back to the default of `KEY`; may be repeated")
+	dry := f.Bool("dry-run", false, "let the broker check everything and change nothing")
+	return prints(a, cmd, func(ctx context.Context, args []string) (changeRows, error) {
+		r, err := parseResource(args[0])
+		if err != nil {
+			return nil, err
+		}
+		configs, err := alterations(*set, *unset)
+		if err != nil {
+			return nil, err
+		}
+		if len(configs) == 0 {
+			return nil, usage("--set KEY=VALUE or --unset KEY", "nothing to alter")
+		}
+		return withClient(a, ctx, func(ctx context.Context, c *client) (changeRows, error) {
+			got, err := r.alter(ctx, c.admin, configs, *dry)
+			if err == nil && len(got) > 0 && got[0].Err != nil {
+				err = &detailed{got[0].Err, got[0].ErrMessage}
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", args[0], err)
+			}
+			return changeRows{{Name: args[0], Done: "altered: " + describeAlterations(configs), DryRun: *dry}}, nil
+		})
+	})
+}
+
+func (r resource) alter(ctx context.Context, admin *kadm.Client, configs []kadm.AlterConfig, dry bool) (kadm.AlterConfigsResponses, error) {
+	topics, brokers := admin.AlterTopicConfigs, admin.AlterBrokerConfigs
+	if dry {
+		topics, brokers = admin.ValidateAlterTopicConfigs, admin.ValidateAlterBrokerConfigs
+	}
+	switch {
+	case r.topic != "":
+		return topics(ctx, configs, r.topic)
+	case r.cluster:
+		return brokers(ctx, configs)
+	}
+	return brokers(ctx, configs, r.broker)
+}

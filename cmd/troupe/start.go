@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-broker/troupe/actors/env/osenv"
+	"github.com/troupe-broker/troupe/cluster/config"
+	"github.com/troupe-broker/troupe/cmd/node"
+	"github.com/troupe-broker/troupe/partition/storage"
+)
+
+// stopTimeout bounds a clean stop. What is not flushed then is recovered by the next start, like after a crash.
+const stopTimeout = 30 * time.Second
+
+func (a *app) start() *cobra.Command {
+	var file, level string
+	var set []string
+	cmd := &cobra.Command{
+		Use: "start", Short: "Run a broker in the foreground", Args: argCount(0, 0, "no arguments; settings go into --config and --set"),
+		Long: "Run a broker until SIGTERM or SIGINT, then stop cleanly; a second signal ends it at once.\n\n" +
+			"Settings have Kafka's names; 'troupe config docs' lists them. None is needed: data goes to ./" + defaultDataDir + ", Kafka listens on port 9092,\n" +
+			"health and metrics on 9644. Directories need no formatting. Logs go to standard error, as JSON unless that is a terminal.",
+		Example: "  troupe start --config server.properties\n  troupe start --set log.dirs=/var/lib/troupe --set num.partitions=6",
+	}
+	f := cmd.Flags()
+	f.StringVarP(&file, "config", "c", "", "read settings from this properties `FILE`")
+	f.StringArrayVar(&set, "set", nil, "a setting, `KEY=VALUE`, over those of the file; may be repeated")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		settings, err := brokerSettings(file, set)
+		if err != nil {
+			return err
+		}
+		atLeast, err := parseLevel(level)
+		if err != nil {
+			return err
+		}
+		log := a.logger(atLeast)
+		return serve(cmd.Context(), settings, log, func(context.Context, *node.Node) error { return nil })
+	}
+	return cmd
+}
+
+// serve runs a node until ctx ends. ready is called once clients are served.
+func serve(ctx context.Context, settings *config.Broker, log *slog.Logger, ready func(context.Context, *node.Node) error) error {
+	began := time.Now()
+	for _, w := range settings.Warnings() {
+		log.Warn(w.Text, slog.String("key", w.Key))
+	}
+	n, err := node.Start(ctx, osenv.New(), node.Config{Settings: settings, Version: version, Logger: log})
+	if err != nil {
+		return startFailure(err, settings)
+	}
+	log.Info("ready", slog.Int64("ms", time.Since(began).Milliseconds()), slog.String("version", version), slog.Any("kafka", n.KafkaAddresses()),
+		slog.Any("http", n.HTTPAddresses()), slog.String("cluster", n.ClusterID()), slog.Int("node", int(settings.NodeID)), slog.Any("dirs", settings.LogDirs))
+	idle, stop := context.WithCancel(ctx)
+	defer stop()
+	go trimWhenIdle(idle)
+	if err = ready(ctx, n); err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-n.Failed():
+		}
+	}
+	signal.Reset(syscall.SIGINT, syscall.SIGTERM) // a second signal ends the process at once
+	log.Info("stopping")
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	stopErr := n.Stop(stopping)
+	if stopErr != nil {
+		stopErr = &problem{what: "not stopped cleanly", why: stopErr.Error(), next: "nothing acknowledged is lost; the next start recovers the logs", cause: stopErr}
+	}
+	if stopErr == nil {
+		log.Info("stopped")
+	}
+	return errors.Join(err, stopErr)
+}
+
+// startFailure says what, why and what next for the ways in which a start fails.
+func startFailure(err error, settings *config.Broker) error {
+	var listen *node.ListenError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &listen):
+		return listenFailure(listen)
+	case errors.Is(err, node.ErrLocked):
+		return &problem{what: "the data directory is in use", why: err.Error(), next: "stop the other broker, or give this one its own --set log.dirs=DIR", cause: err}
+	case errors.Is(err, node.ErrForeign):
+		return &problem{what: "this data belongs to another broker", why: err.Error(), next: "the node.id it was written with, or another --set log.dirs=DIR", cause: err}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrCorrupt), errors.Is(err, syscall.EROFS):
+		return &problem{what: "cannot use the data directory", why: err.Error(), next: fmt.Sprintf("make %v readable and writable for this user", settings.LogDirs), cause: err}
+	case errors.Is(err, syscall.ENOSPC):
+		return &problem{what: "the disk is full", why: err.Error(), next: "make room, then start again", cause: err}
+	case errors.Is(err, storage.ErrCorrupt):
+		return &problem{what: "the data is damaged", why: err.Error(), next: fmt.Sprintf("troupe debug log dump --brief %s shows where; nothing was changed", settings.LogDirs[0]), cause: err}
+	}
+	return &problem{what: "cannot start", why: err.Error(), next: "--log-level debug says more", cause: err}
+}
+
+func listenFailure(l *node.ListenError) error {
+	p := &problem{what: "cannot listen on " + l.Address, why: l.Err.Error(), cause: l}
+	switch {
+	case errors.Is(l.Err, syscall.EADDRINUSE):
+		p.why = "the address is in use"
+		p.next = fmt.Sprintf("is another broker running? stop it, or choose another address with --set %s=...", l.Setting)
+	case errors.Is(l.Err, syscall.EADDRNOTAVAIL):
+		p.why = "this machine does not have the address"
+		p.next = fmt.Sprintf("an address of this machine, or none for all of them, in --set %s=...", l.Setting)
+	case errors.Is(l.Err, syscall.EACCES):
+		p.next = "ports below 1024 need privileges; choose a higher one"
+	}
+	return p
+}
