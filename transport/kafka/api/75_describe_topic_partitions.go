@@ -114,7 +114,8 @@ func (d *describer) described(t *image.Topic, number int32) kmsg.DescribeTopicPa
 	row := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 	row.Partition, row.LeaderID, row.LeaderEpoch = number, int32(p.Leader), int32(p.LeaderEpoch)
 	row.Replicas, row.ISR, row.OfflineReplicas = numbers(p.Replicas), numbers(p.ISR), d.offline(p)
-	row.EligibleLeaderReplicas, row.LastKnownELR = numbers(p.ELR()), numbers(p.LastKnownELR())
+	// Nullable in the schema, but Kafka always sends lists and its own AdminClient fails on null.
+	row.EligibleLeaderReplicas, row.LastKnownELR = append([]int32{}, numbers(p.ELR())...), append([]int32{}, numbers(p.LastKnownELR())...)
 	if p.Leader == protocol.NoNode {
 		row.ErrorCode = int16(leaderNotAvailable)
 	}
