@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -12,7 +13,7 @@ import (
 
 const (
 	// vectorsKept bounds the scratch a log keeps between appends.
-	vectorsKept = 64
+	vectorsKept = 256
 	// recentKept is how many of the newest batches a reader finds without index or file; twice that many fit before the oldest go.
 	recentKept = 64
 )
@@ -87,16 +88,16 @@ func (l *Log) mustRoll(b record.Batch) bool {
 // aged reports whether segment.ms has passed between the first batch of the active segment and timestamp. Batches without
 // timestamps do not age a segment.
 func (l *Log) aged(timestamp int64) bool {
-	limit := l.config.SegmentTime.Milliseconds()
-	if limit <= 0 || timestamp < 0 {
+	limit, jitter := l.config.SegmentTime.Milliseconds(), l.config.SegmentJitter.Milliseconds()
+	first := l.firstTimestamp()
+	if limit <= 0 || timestamp < 0 || first < 0 || timestamp-first <= limit-jitter {
 		return false
 	}
-	if jitter := l.config.SegmentJitter.Milliseconds(); jitter > 0 {
+	if jitter > 0 {
 		// From the segment's name, not from chance, so that it is the same after a restart and on every replica.
 		limit -= int64(xxhash.Sum64String(l.active.path(logSuffix)) % uint64(jitter))
 	}
-	first := l.firstTimestamp()
-	return first >= 0 && timestamp-first > limit
+	return timestamp-first > limit
 }
 
 // firstTimestamp is the largest timestamp of the first batch in the active segment. Read once from the file after Open; a failure
@@ -140,7 +141,7 @@ func (l *Log) write(batches []record.Batch) error {
 		return fmt.Errorf("opening %q: %w", s.path(logSuffix), err)
 	}
 	defer s.file.unpin()
-	vectors, total := l.vectors[:0], int64(0)
+	vectors, total := slices.Grow(l.vectors[:0], len(batches)), int64(0)
 	for _, b := range batches {
 		vectors = append(vectors, b)
 		total += int64(len(b))
@@ -198,12 +199,20 @@ func (l *Log) remember(r recentBatch) {
 // gap between segments for a lost tail. Only an offset that does not fit begins a segment of its own.
 func (l *Log) roll(first record.Batch) error {
 	base := l.end
+	if l.active != nil {
+		base = l.active.next
+	}
 	if first != nil && first.LastOffset()-base > math.MaxInt32 {
 		base = first.BaseOffset()
 	}
 	fresh := newSegment(l.files, l.dir, base)
 	if l.active != nil && l.active.base == base {
 		return nil // empty already
+	}
+	if l.active != nil && !l.anchored {
+		if err := l.anchor(); err != nil {
+			return err
+		}
 	}
 	_, err := fresh.file.create()
 	if err != nil {
@@ -223,6 +232,15 @@ func (l *Log) roll(first record.Batch) error {
 	}
 	l.active, l.index, l.recent = fresh, newSparse(), nil
 	l.view = nil
+	return nil
+}
+
+// anchor makes the names of all segments durable. Needed in a turn only if a log rolls before its first flush since Open.
+func (l *Log) anchor() error {
+	if err := l.syncDir(); err != nil {
+		return err
+	}
+	l.anchored, l.dirSynced = true, l.dirChanges
 	return nil
 }
 

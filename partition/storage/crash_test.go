@@ -164,7 +164,7 @@ func (w *crashWorld) truncateStep(n int) func() error {
 func (w *crashWorld) startStep(n int) func() error {
 	return func() error {
 		to := w.l.StartOffset() + int64(n)
-		w.maxStart = to
+		w.maxStart = max(w.maxStart, to)
 		if err := WriteOffsets(w.fs, LogStartsName, []PartitionOffset{{w.tp, to}}); err != nil {
 			return err
 		}
@@ -200,6 +200,12 @@ func (w *crashWorld) snapshotStep() error {
 func (w *crashWorld) restartStep(offset int64) func() error {
 	return func() error {
 		w.flushed = 0
+		if offset < w.durableStart {
+			w.durableStart, w.maxStart = offset, max(w.maxStart, offset)
+			if err := WriteOffsets(w.fs, LogStartsName, []PartitionOffset{{w.tp, offset}}); err != nil {
+				return err
+			}
+		}
 		if err := w.do(logState{start: offset, end: offset}, func() error { return w.l.Restart(offset) }); err != nil {
 			return err
 		}
@@ -216,8 +222,114 @@ func (w *crashWorld) closeStep() error {
 	return w.checkpointStep()
 }
 
+// overlapStep appends while a flush is under way.
+func (w *crashWorld) overlapStep(before, during, after int) func() error {
+	return func() error {
+		if err := w.appendTurn(before, before); err != nil {
+			return err
+		}
+		task := w.l.FlushTask()
+		if err := w.appendTurn(during); err != nil {
+			return err
+		}
+		err := task.Run()
+		if err == nil {
+			err = w.appendTurn(after)
+		}
+		if err == nil {
+			err = w.l.Flushed(task, nil)
+		}
+		if err == nil {
+			w.flushed = w.l.FlushedOffset()
+		}
+		return err
+	}
+}
+
+// truncateAroundStep truncates while a flush is under way.
+func (w *crashWorld) truncateAroundStep(n int, first bool) func() error {
+	return func() error {
+		task := w.l.FlushTask()
+		var err error
+		if task != nil && first {
+			err = task.Run()
+		}
+		if err == nil {
+			err = w.truncateStep(n)()
+		}
+		if err == nil && task != nil && !first {
+			err = task.Run()
+		}
+		if err == nil {
+			err = w.appendTurn(300, 50)
+		}
+		if err == nil && task != nil {
+			err = w.l.Flushed(task, nil)
+		}
+		w.flushed = min(w.flushed, w.l.FlushedOffset())
+		return err
+	}
+}
+
+// randomScript is a script of steps in any order.
+func randomScript(seed uint64) func(w *crashWorld) error {
+	return func(w *crashWorld) error {
+		r := rand.New(rand.NewPCG(seed, 99))
+		for i := range 40 {
+			if err := w.randomStep(r)(); err != nil {
+				return fmt.Errorf("step %d: %w", i, err)
+			}
+		}
+		return w.closeStep()
+	}
+}
+
+func (w *crashWorld) randomStep(r *rand.Rand) func() error {
+	size := func() int { return 20 + r.IntN(900) }
+	switch r.IntN(24) {
+	case 0, 1:
+		return w.truncateStep(1 + r.IntN(8))
+	case 2:
+		return w.truncateAroundStep(1+r.IntN(4), r.IntN(2) == 0)
+	case 3:
+		return w.startStep(r.IntN(int(w.l.EndOffset()-w.l.StartOffset())/2 + 1))
+	case 4:
+		return w.restartStep(w.l.EndOffset() + int64(r.IntN(3))*17)
+	case 5:
+		return w.epochStep
+	case 6, 7, 8:
+		return w.checkpointStep
+	case 9, 10:
+		return w.overlapStep(size(), size(), size())
+	case 11:
+		if w.l.FlushTask() == nil {
+			return w.flushStep
+		}
+		w.l.flight, w.l.spare = nil, w.l.flight
+		return w.syncAllStep
+	case 12, 13, 14:
+		return w.flushStep
+	case 15:
+		if w.l.EndOffset()-w.l.StartOffset() < 4 {
+			return w.flushStep
+		}
+		return w.abortStep
+	case 16:
+		return w.snapshotStep
+	}
+	sizes := make([]int, 1+r.IntN(4))
+	for i := range sizes {
+		sizes[i] = size()
+	}
+	return w.appendStep(sizes...)
+}
+
 // run plays the script until the operation stopAt.
 func runCrashScript(t testing.TB, stopAt int, interval int32) (*crashWorld, error) {
+	return runScript(t, stopAt, interval, crashScript)
+}
+
+func runScript(t testing.TB, stopAt int, interval int32, script func(*crashWorld) error) (*crashWorld, error) {
 	tp, _ := ParseDirName(testDir)
 	w := &crashWorld{fixture: fixture{t: t, fs: newMemFS(), ts: 1_600_000_000_000}, tp: tp}
 	w.fs.stopAt = stopAt
@@ -227,7 +339,7 @@ func runCrashScript(t testing.TB, stopAt int, interval int32) (*crashWorld, erro
 	if w.l, err = Create(o); err != nil {
 		return w, err
 	}
-	return w, crashScript(w)
+	return w, script(w)
 }
 
 // recoverOptions reads the checkpoints as a starting node does.
@@ -275,6 +387,32 @@ func TestRecoveryAfterEveryCrashPoint(t *testing.T) {
 			}
 			for variant := range 7 {
 				checkCrash(t, w, stop, variant, interval)
+			}
+		}
+	}
+}
+
+// TestRandomLivesSurviveCrashes does the same with scripts of random steps, stopped at random.
+func TestRandomLivesSurviveCrashes(t *testing.T) {
+	for seed := range uint64(60) {
+		script := randomScript(seed)
+		interval := int32(seed % 3 * 150)
+		whole, err := runScript(t, 0, interval, script)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		r := rand.New(rand.NewPCG(seed, 7))
+		for range 10 {
+			stop := 3 + r.IntN(whole.fs.ops)
+			w, err := runScript(t, stop, interval, script)
+			if err != nil && !errors.Is(err, errStopped) {
+				t.Fatalf("seed %d stopped at %d: %v", seed, stop, err)
+			}
+			for variant := range 7 {
+				checkCrash(t, w, stop, variant, interval)
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
 			}
 		}
 	}
@@ -367,7 +505,7 @@ func (s logState) explains(l *Log, got []record.Batch, w *crashWorld) string {
 	}
 	var want []record.Batch
 	for _, b := range s.batches {
-		if b.NextOffset() > l.StartOffset() && b.BaseOffset() < l.EndOffset() {
+		if b.NextOffset() > l.StartOffset() && b.NextOffset() <= l.EndOffset() {
 			want = append(want, b)
 		}
 	}
@@ -410,7 +548,7 @@ func checkDerived(t *testing.T, w *crashWorld, l *Log, got []record.Batch) {
 		}
 	}
 	for _, e := range l.Epochs().All() {
-		if e.StartOffset >= l.EndOffset() {
+		if e.StartOffset >= l.EndOffset() && l.EndOffset() > l.StartOffset() {
 			t.Fatalf("epoch %v begins beyond the end %d", e, l.EndOffset())
 		}
 	}

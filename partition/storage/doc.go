@@ -38,7 +38,7 @@
 //	leader-epoch-checkpoint   text: version 0, the number of entries, "epoch startOffset" a line. The only file beside .log that
 //	                   cannot be rebuilt from the whole log once compaction has removed the first batch of an epoch.
 //
-//	lowered-position   text: version 0, "count offset segment bytes reset", CRC-32C in hex. Ours; see TruncateTo.
+//	lowered-position   text: version 0, "count offset segment bytes aborted reset", CRC-32C in hex. Ours; see TruncateTo.
 //
 //	partition.metadata text: version and topic id.
 //
@@ -56,7 +56,8 @@
 //	                      60  4  epoch           newest leader epoch below offset, -1 if none
 //	                      64  4  indexes         entries of the segment's .index
 //	                      68  4  times           entries of its .timeindex
-//	                      72  4  lowered         see Position
+//	                      72  4  aborted         entries of its .txnindex
+//	                      76  4  lowered         see Position
 //	                      | CRC-32C 4
 //
 // # What is durable when

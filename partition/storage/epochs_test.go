@@ -170,7 +170,7 @@ func TestAbortedTransactions(t *testing.T) {
 		x.mustAppend(200 + r.IntN(300))
 		if i%3 == 2 {
 			last := x.l.EndOffset() - 1
-			a := AbortedTxn{ProducerID: int64(i), FirstOffset: last - r.Int64N(4), LastOffset: last, LastStableOffset: last + 1}
+			a := AbortedTxn{ProducerID: int64(i), FirstOffset: last - 1 - r.Int64N(4), LastOffset: last, LastStableOffset: last + 1}
 			want = append(want, a)
 			if err := x.l.AppendAborted(a); err != nil {
 				t.Fatal(err)
@@ -207,7 +207,7 @@ func TestAbortedTransactions(t *testing.T) {
 	o := x.options()
 	x.mustAppend(100)
 	last := x.l.EndOffset() - 1
-	lost := AbortedTxn{ProducerID: 1, FirstOffset: last, LastOffset: last, LastStableOffset: last}
+	lost := AbortedTxn{ProducerID: 1, FirstOffset: last - 1, LastOffset: last, LastStableOffset: last}
 	if err := x.l.AppendAborted(lost); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ type FlushTask struct {
 	log         *shared
 	truncations uint64
 	end         Position
+	endOffset   int64
 
 	// segments to sync, oldest first; the last one is the active one.
 	segments []flushSegment
@@ -62,7 +63,7 @@ func (t *FlushTask) Housekeeping() bool {
 }
 
 // End is the offset up to which the task makes the log durable.
-func (t *FlushTask) End() int64 { return t.end.Offset }
+func (t *FlushTask) End() int64 { return t.endOffset }
 
 // flushTask with all also writes index entries that would otherwise wait in memory.
 func (l *Log) flushTask(all bool) *FlushTask {
@@ -79,7 +80,7 @@ func (l *Log) flushTask(all bool) *FlushTask {
 	}
 	l.spare = t
 	*t = FlushTask{
-		log: l.shared, truncations: l.truncations.Load(), end: l.position(),
+		log: l.shared, truncations: l.truncations.Load(), end: l.position(), endOffset: l.end,
 		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), aborted: append(t.aborted[:0], l.abortedDirty...),
 		dir: l.dirChanges != l.dirSynced, dirChanges: l.dirChanges, parent: l.parentDirty && l.segments() > 0,
 		epochs: l.epochs, epochsVersion: l.epochsVersion, epochsPending: l.epochsPending(),
@@ -112,7 +113,8 @@ func (l *Log) position() Position {
 		Epoch: l.epochs.before(l.end).Last(), Lowered: l.durable.Lowered,
 	}
 	if s := l.active; s != nil {
-		p.Segment, p.Bytes, p.MaxTimestamp, p.MaxOffset = s.base, s.size, s.maxTimestamp, s.maxOffset
+		p.Offset, p.Segment, p.Bytes, p.MaxTimestamp, p.MaxOffset = s.next, s.base, s.size, s.maxTimestamp, s.maxOffset
+		p.Aborted = s.aborted.Load()
 		p.Indexes, p.Times = int32(l.index.storedOffsets+len(l.index.offsets)), int32(l.index.storedTimes+len(l.index.times))
 	}
 	return p
@@ -277,12 +279,12 @@ func (l *Log) Flushed(t *FlushTask, err error) error {
 	l.takeIndexes(t)
 	l.abortedDirty = append(l.abortedDirty[:0], l.abortedDirty[len(t.aborted):]...)
 	if t.dir {
-		l.dirSynced = t.dirChanges
+		l.anchored, l.dirSynced = true, t.dirChanges
 	}
 	if t.parent {
 		l.parentDirty = false
 	}
-	l.flushed = max(l.flushed, t.end.Offset)
+	l.flushed = max(l.flushed, t.endOffset)
 	// Recovery trusts epochs and indexes below the durable position, so it waits for them.
 	if t.ran || !t.Housekeeping() {
 		lowered := l.durable.Lowered

@@ -57,6 +57,8 @@ type Position struct {
 	Epoch int32
 	// Indexes and Times count the entries of the segment's two index files; those of a clean shutdown are complete.
 	Indexes, Times int32
+	// Aborted counts the entries of its .txnindex.
+	Aborted int32
 	// Lowered counts how often the log was truncated below a position it had given out. A position with a smaller count than the
 	// log's own lowered-position file is superseded by that file.
 	Lowered uint32
@@ -105,6 +107,9 @@ type Log struct {
 	dirChanges   uint64     // files created in dir
 	dirSynced    uint64
 	parentDirty  bool // the entry of dir itself is not durable
+	// anchored says that the file of the oldest segment has a durable name. It gets one before there is a second segment: else a
+	// crash could leave only the second, which looks like a log whose beginning retention removed.
+	anchored bool
 
 	view    *View
 	flight  *FlushTask // running
@@ -132,10 +137,9 @@ func Create(o Options) (*Log, error) {
 		if err := l.roll(nil); err != nil {
 			return nil, err
 		}
-		if err := l.syncDir(); err != nil {
+		if err := l.anchor(); err != nil {
 			return nil, err
 		}
-		l.dirSynced = l.dirChanges
 	}
 	return l, nil
 }
@@ -183,6 +187,9 @@ func (l *Log) FlushedOffset() int64 { return l.flushed }
 
 // Size is the bytes of all segments.
 func (l *Log) Size() int64 { return l.bytes }
+
+// Segments is the number of segment files.
+func (l *Log) Segments() int { return l.segments() }
 
 // Dir is the directory of the log.
 func (l *Log) Dir() string { return l.dir }

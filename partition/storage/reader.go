@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"sort"
 
 	"github.com/troupe-broker/troupe/actors/env"
@@ -267,7 +266,7 @@ func (v *View) seek(p piece, f env.File, offset int64) (int64, error) {
 	}
 	e, ok, err := p.byOffset(index, p.relUpTo(offset))
 	if err != nil {
-		return 0, v.indexError(p, err)
+		return 0, v.withoutIndex(p, f, err)
 	}
 	if !ok {
 		return 0, nil
@@ -291,13 +290,21 @@ func (v *View) confirm(p piece, f env.File, e offsetEntry) (int64, error) {
 			return 0, err
 		}
 	}
-	if p.rolled {
-		v.log.Warn("index does not match its log and is rebuilt", "index", p.path(indexSuffix))
-		if _, err := v.rebuild(p, f); err != nil {
-			return 0, err
-		}
+	return 0, v.withoutIndex(p, f, errIndex)
+}
+
+// withoutIndex is called when the index files of a segment turn out to be unusable. Nil means: walk from the beginning. Those of a
+// rolled segment are rebuilt for the next reader; those of the active one belong to the actor and are rebuilt at the next Open.
+func (v *View) withoutIndex(p piece, f env.File, cause error) error {
+	if p.file.isGone() {
+		return errGone
 	}
-	return 0, nil
+	v.log.Warn("index does not match its log", "log", p.path(logSuffix), "rebuilt", p.rolled, "cause", cause)
+	if !p.rolled {
+		return nil
+	}
+	_, err := v.rebuild(p, f)
+	return err
 }
 
 // extend lets the span grow over following batches within the bounds. Near the ends it walks headers; what lies between, it skips
@@ -309,7 +316,7 @@ func (v *View) extend(p piece, w *walker, span Span, upTo int64, maxBytes int) (
 		return span, nil
 	}
 	w.pos = span.Pos + int64(span.Len)
-	if pos, err := v.skip(p, w.f, w.pos, limit, upTo); err != nil {
+	if pos, err := v.skip(p, w.f, w.pos, limit, upTo, span.Len); err != nil {
 		return Span{}, err
 	} else if pos > w.pos {
 		w.pos, span.Len = pos, int(pos-span.Pos)
@@ -331,10 +338,13 @@ func (v *View) extend(p piece, w *walker, span Span, upTo int64, maxBytes int) (
 	return span, nil
 }
 
+// walkRather is the number of reads by which walking headers is cheaper than a search in an index file.
+const walkRather = 32
+
 // skip is the position of a batch at or after pos that certainly begins below limit and has a base offset below upTo; pos if the
-// index knows none.
-func (v *View) skip(p piece, f env.File, pos, limit, upTo int64) (int64, error) {
-	if limit-pos < headerChunk {
+// index knows none, or walking batches of about the given size is cheaper.
+func (v *View) skip(p piece, f env.File, pos, limit, upTo int64, batch int) (int64, error) {
+	if (limit-pos)/max(int64(batch), headerChunk) < walkRather {
 		return pos, nil
 	}
 	index, err := v.indexOf(p, f)
@@ -345,7 +355,7 @@ func (v *View) skip(p piece, f env.File, pos, limit, upTo int64) (int64, error) 
 		return int64(e.pos) <= limit && p.base+int64(e.rel) < upTo
 	})
 	if err != nil {
-		return 0, v.indexError(p, err)
+		return pos, v.withoutIndex(p, f, err)
 	}
 	if !ok || int64(e.pos) <= pos {
 		return pos, nil
@@ -371,17 +381,6 @@ func (v *View) indexOf(p piece, f env.File) (*sparse, error) {
 	}
 	v.log.Warn("index is rebuilt from its log", "index", p.path(indexSuffix), "cause", err)
 	return v.rebuild(p, f)
-}
-
-// indexError explains a failed lookup: an index file that vanished or shrank under us is rebuilt by the next reader.
-func (v *View) indexError(p piece, err error) error {
-	if !p.file.isGone() && p.rolled {
-		p.segment.index.Store(nil)
-	}
-	if errors.Is(err, fs.ErrNotExist) && p.file.isGone() {
-		return errGone
-	}
-	return err
 }
 
 // corrupt names the place of damage found in a segment.

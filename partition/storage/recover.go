@@ -42,9 +42,9 @@ type recovery struct {
 	o        Options
 	report   Recovered
 	segments []foundSegment
-	position *Position // nil: nothing is known to be durable
-	scanAll  bool      // although there is a position
-	txns     map[int64]bool
+	position *Position        // nil: nothing is known to be durable
+	scanAll  bool             // although there is a position
+	txns     map[int64]int32  // entries of the .txnindex files there are
 	sizes    map[string]int64 // of index files
 	removed  bool             // something was removed from the directory
 	// indexStored says that the index files of the active segment hold nothing but what index counts as stored.
@@ -267,11 +267,11 @@ func (r *recovery) removeOrphans() error {
 				return err
 			}
 			delete(r.sizes, name)
-		} else if suffix == txnIndexSuffix && r.sizes[name] > 0 {
+		} else if suffix == txnIndexSuffix {
 			if r.txns == nil {
-				r.txns = map[int64]bool{}
+				r.txns = map[int64]int32{}
 			}
-			r.txns[offset] = true
+			r.txns[offset] = int32(r.sizes[name] / abortedSize)
 		}
 	}
 	return nil
@@ -359,7 +359,7 @@ func (r *recovery) isClean() bool {
 		return p.Bytes == 0 && p.Offset <= r.o.StartOffset
 	}
 	last := r.segments[len(r.segments)-1]
-	clean := last == foundSegment{p.Segment, p.Bytes} &&
+	clean := last == foundSegment{p.Segment, p.Bytes} && r.txns[last.base] == p.Aborted &&
 		r.sizes[offsetName(last.base, indexSuffix)] == int64(p.Indexes)*indexEntrySize &&
 		r.sizes[offsetName(last.base, timeIndexSuffix)] == int64(p.Times)*timeIndexEntrySize
 	if !clean {
@@ -385,7 +385,7 @@ func (r *recovery) openClean() error {
 	if p.MaxTimestamp >= 0 && s.fits(p.MaxOffset) {
 		r.index.lastTime = timeEntry{p.MaxTimestamp, s.rel(p.MaxOffset)}
 	}
-	r.end, r.flushed, r.durable = p.Offset, p.Offset, p
+	r.end, r.flushed, r.durable, r.anchored = p.Offset, p.Offset, p, true
 	return nil
 }
 

@@ -308,24 +308,34 @@ func (r *recovery) settleDurable(k int, next int64) {
 	r.durable.Lowered = lowered
 }
 
-// scanAborted cuts the entries of transactions that ended at or after next, which replay adds again, and finds out from where on they
-// must be added: earlier if an index is damaged.
+// scanAborted keeps the aborted transactions that were durable: all of the segments before the k-th, in that one as many as the
+// position says, none after it. What else there is may be torn, and replay adds it again; AbortedFrom tells from where.
 func (r *recovery) scanAborted(k int, next int64) error {
+	scanned := r.segments[k].base
 	r.report.AbortedFrom = next
 	for _, s := range r.all() {
-		if !s.aborted.Load() {
-			continue
+		keep := s.aborted.Load()
+		if s.base == scanned {
+			keep = min(keep, r.durable.Aborted)
+			if r.durable.Aborted > keep || r.durable.Offset != next {
+				r.report.AbortedFrom = min(r.report.AbortedFrom, s.base)
+			}
+		} else if s.base > scanned {
+			keep = 0
 		}
-		if _, err := s.readAborted(); errors.Is(err, ErrCorrupt) {
-			r.note("%v", err)
+		found := s.aborted.Swap(keep)
+		good, err := s.abortedBefore(s.next)
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			return err
+		}
+		if err != nil || good < keep {
+			r.note("aborted transactions are replayed from %d: %v", s.base, err)
 			r.report.AbortedFrom = min(r.report.AbortedFrom, s.base)
-		} else if err != nil {
-			return err
-		} else if s.base < r.segments[k].base {
-			continue
 		}
-		if err := r.cutAborted(s, next); err != nil {
-			return err
+		if good < found || r.txns[s.base] > 0 && keep == 0 {
+			if err := r.cutAborted(s, good); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

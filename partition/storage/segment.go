@@ -28,8 +28,8 @@ type segment struct {
 	index atomic.Pointer[sparse]
 	// cold tracks which of the bytes found at Open passed their CRC; nil if all of them did.
 	cold *cold
-	// aborted says that there is a .txnindex file with entries.
-	aborted atomic.Bool
+	// aborted is the number of entries in the .txnindex file.
+	aborted atomic.Int32
 	// hints remember where recent reads ended, so that whoever reads on needs no index.
 	hints hints
 }

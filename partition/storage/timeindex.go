@@ -80,7 +80,7 @@ func (v *View) seekTime(p piece, f env.File, ts int64) (from, pos int64, err err
 	from = max(v.start, p.base)
 	e, found, err := p.findTime(v.mustIndex(p), func(e timeEntry) bool { return e.timestamp <= ts })
 	if err != nil {
-		return 0, 0, v.indexError(p, err)
+		return from, 0, v.withoutIndex(p, f, err)
 	}
 	if !found || p.base+int64(e.rel) <= from {
 		pos, err = v.seek(p, f, from)
@@ -107,13 +107,7 @@ func (v *View) seekTime(p piece, f env.File, ts int64) (from, pos int64, err err
 		}
 		break
 	}
-	if p.rolled {
-		v.log.Warn("time index does not match its log and is rebuilt", "index", p.path(timeIndexSuffix))
-		if _, err := v.rebuild(p, f); err != nil {
-			return 0, 0, err
-		}
-	}
-	return from, 0, nil
+	return from, 0, v.withoutIndex(p, f, errIndex)
 }
 
 // largest is the largest timestamp of a segment and the last offset of the first batch that has it.
@@ -230,7 +224,10 @@ func (v *View) largestBelow(p piece, upTo int64) (timestamp, offset int64, err e
 	timestamp, offset = noTimestamp, p.base
 	e, ok, err := p.findTime(v.mustIndex(p), func(e timeEntry) bool { return p.base+int64(e.rel) < upTo })
 	if err != nil {
-		return 0, 0, v.indexError(p, err)
+		ok, err = false, v.withoutIndex(p, f, err)
+	}
+	if err != nil {
+		return 0, 0, err
 	}
 	if ok {
 		timestamp, offset = e.timestamp, p.base+int64(e.rel)

@@ -11,7 +11,7 @@ import (
 
 // TruncateTo removes every batch that ends at or after offset, for a follower whose tail differs from its leader's: EndOffset is
 // then offset, or less if offset lies within a batch. Below the first segment it is Restart. Nothing happens above the end, except
-// that epochs beginning there are forgotten (KAFKA-10706).
+// that epochs beginning there are forgotten (KAFKA-10706). Below the log start, the caller lowers its log-start-offset-checkpoint first.
 //
 // The truncation is durable on return: what is appended next must never be mixed with what was cut off. At every crash point the
 // log is a prefix of the old one that holds everything below offset. Blocks; the actor leaves the log alone meanwhile. A flush task
@@ -78,13 +78,15 @@ func (l *Log) truncate(offset int64) error {
 	}
 	l.rolled = append([]*segment(nil), all[:i]...)
 	l.active, l.index, l.recent, l.abortedDirty = s, index, nil, nil
-	l.end = cut.Offset
-	l.start, l.flushed = min(l.start, l.end), min(l.flushed, l.end)
+	// The log start may lie within the batch that was removed; the log then ends there and not before.
+	l.start = min(l.start, offset)
+	l.end = max(cut.Offset, l.start)
+	l.flushed = min(l.flushed, l.end)
 	l.bytes = s.size
 	for _, s := range l.rolled {
 		l.bytes += s.size
 	}
-	if l.durable.Offset > l.end {
+	if l.durable.Offset > cut.Offset {
 		cut.Lowered, cut.Epoch = l.durable.Lowered, l.epochs.before(l.end).Last()
 		cut.MaxTimestamp, cut.MaxOffset = s.maxTimestamp, s.maxOffset
 		l.durable = cut
@@ -127,7 +129,11 @@ func (l *Log) cutAt(s *segment, offset int64) (Position, error) {
 		}
 		w.pos += size
 	}
-	return Position{Offset: max(end, s.base), Segment: s.base, Bytes: w.pos, MaxTimestamp: noTimestamp, Epoch: NoEpoch}, nil
+	aborted, err := s.abortedBefore(end)
+	if err != nil {
+		return Position{}, err
+	}
+	return Position{Offset: max(end, s.base), Segment: s.base, Bytes: w.pos, MaxTimestamp: noTimestamp, Epoch: NoEpoch, Aborted: aborted}, nil
 }
 
 // shorten cuts the files of old to end at cut and returns the segment they are then.
@@ -158,7 +164,7 @@ func (l *Log) shorten(old *segment, cut Position) (*segment, sparse, error) {
 		err = nil
 	}
 	if err == nil {
-		err = l.cutAborted(s, cut.Offset)
+		err = l.cutAborted(s, cut.Aborted)
 	}
 	return s, index, err
 }
@@ -182,7 +188,8 @@ func (sh *shared) remove(name string) error {
 }
 
 // Restart empties the log and lets it start at offset: for a follower whose leader begins beyond its end (Kafka's
-// truncateFullyAndStartAt). Durable on return; a crash in between finishes it at Open. Blocks.
+// truncateFullyAndStartAt). Durable on return; a crash in between finishes it at Open. If offset is below the checkpointed log start
+// the caller lowers that checkpoint first: recovery would hide what is appended below it. Blocks.
 func (l *Log) Restart(offset int64) error {
 	if l.failure != nil {
 		return l.failure
@@ -237,16 +244,16 @@ func (l *Log) dropSnapshots(end int64) error {
 // beginAt makes an empty log at offset, durably, in a directory without segments, and notes that the reset is done.
 func (l *Log) beginAt(offset int64) error {
 	l.startAt(offset)
+	l.anchored = false
 	l.rolled, l.active, l.doomed, l.abortedDirty, l.recent, l.bytes, l.view = nil, nil, nil, nil, nil, 0, nil
 	l.index = newSparse()
 	l.setEpochs(Epochs{})
 	if err := l.roll(nil); err != nil {
 		return err
 	}
-	if err := l.syncDir(); err != nil {
+	if err := l.anchor(); err != nil {
 		return err
 	}
-	l.dirSynced = l.dirChanges
 	if _, err := l.writeEpochs(l.epochs, l.epochsVersion); err != nil {
 		return err
 	}

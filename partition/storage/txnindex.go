@@ -36,8 +36,8 @@ func parseAborted(b []byte) (t AbortedTxn, err error) {
 	for i, v := range [...]*int64{&t.ProducerID, &t.FirstOffset, &t.LastOffset, &t.LastStableOffset} {
 		*v = int64(binary.BigEndian.Uint64(b[2+8*i:]))
 	}
-	if t.FirstOffset > t.LastOffset {
-		return t, fmt.Errorf("first offset %d after last offset %d", t.FirstOffset, t.LastOffset)
+	if t.FirstOffset < 0 || t.FirstOffset >= t.LastOffset {
+		return t, fmt.Errorf("first offset %d, marker at %d", t.FirstOffset, t.LastOffset)
 	}
 	return t, nil
 }
@@ -81,25 +81,21 @@ func (l *Log) appendAborted(s *segment, t AbortedTxn) error {
 		return fmt.Errorf("opening %q: %w", name, err)
 	}
 	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return fmt.Errorf("reading %q: %w", name, err)
-	}
-	size -= size % abortedSize // a torn entry
-	if size > 0 {
+	count := int64(s.aborted.Load())
+	if count > 0 {
 		var b [abortedSize]byte
-		if _, err := readFull(f, b[:], size-abortedSize); err != nil {
+		if _, err := readFull(f, b[:], (count-1)*abortedSize); err != nil {
 			return fmt.Errorf("reading %q: %w", name, err)
 		}
 		if last, err := parseAborted(b[:]); err == nil && last.LastOffset >= t.LastOffset {
 			return nil
 		}
 	}
-	if _, err := f.WriteAt(t.appendTo(nil), size); err != nil {
-		_ = f.Truncate(size) // of no consequence: a torn entry is overwritten
+	// What a failed write left behind is overwritten by the next one, and counted by nobody.
+	if _, err := f.WriteAt(t.appendTo(nil), count*abortedSize); err != nil {
 		return fmt.Errorf("writing %q: %w", name, err)
 	}
-	if !s.aborted.Swap(true) {
+	if s.aborted.Add(1) == 1 {
 		l.dirChanges++
 	}
 	l.abortedDirty = append(l.abortedDirty, s)
@@ -129,56 +125,72 @@ func (l *Log) RebuildAborted(from int64, txns []AbortedTxn) error {
 		return l.failure
 	}
 	for _, s := range l.all() {
-		if s.next <= from || !s.aborted.Load() {
+		if s.next <= from || s.aborted.Load() == 0 {
 			continue
 		}
-		if err := l.cutAborted(s, from); err != nil {
+		n, err := s.abortedBefore(from)
+		if err == nil || errors.Is(err, ErrCorrupt) {
+			err = l.cutAborted(s, n)
+		}
+		if err != nil {
 			return l.goOffline(err)
 		}
 	}
 	return l.AppendAborted(txns...)
 }
 
-// cutAborted removes the entries whose markers are at or after end from the index of s.
-func (l *Log) cutAborted(s *segment, end int64) error {
+// abortedBefore counts the entries of s with markers below end. ErrCorrupt if there is an entry that cannot be; those before it are
+// counted.
+func (s *segment) abortedBefore(end int64) (n int32, err error) {
 	entries, err := s.readAborted()
-	if errors.Is(err, fs.ErrNotExist) {
+	for _, t := range entries {
+		if t.LastOffset < end {
+			n++
+		}
+	}
+	return n, err
+}
+
+// cutAborted keeps the first n entries of the index of s, durably.
+func (l *Log) cutAborted(s *segment, n int32) error {
+	s.aborted.Store(n)
+	f, err := l.files.fs.Open(s.path(txnIndexSuffix), true)
+	if errors.Is(err, fs.ErrNotExist) && n == 0 {
 		return nil
 	}
-	if err != nil && !errors.Is(err, ErrCorrupt) {
-		return err
-	}
-	n := 0
-	for n < len(entries) && entries[n].LastOffset < end {
-		n++
-	}
-	s.aborted.Store(n > 0)
-	f, err := l.files.fs.Open(s.path(txnIndexSuffix), true)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := f.Truncate(int64(n * abortedSize)); err != nil {
+	if err := f.Truncate(int64(n) * abortedSize); err != nil {
 		return err
 	}
 	return f.Sync()
 }
 
-// readAborted reads the whole index of s. ErrCorrupt at an entry that cannot be; the ones before it are returned.
+// readAborted reads the index of s. ErrCorrupt at an entry that cannot be, or is missing; the ones before it are returned.
 func (s *segment) readAborted() ([]AbortedTxn, error) {
+	count := int(s.aborted.Load())
+	if count == 0 {
+		return nil, nil
+	}
 	name := s.path(txnIndexSuffix)
 	b, err := readFile(s.file.files.fs, name)
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]AbortedTxn, 0, len(b)/abortedSize)
-	for ; len(b) >= abortedSize; b = b[abortedSize:] {
-		t, err := parseAborted(b)
+	entries := make([]AbortedTxn, 0, count)
+	for len(entries) < count {
+		at := len(entries) * abortedSize
+		if len(b) < at+abortedSize {
+			return entries, &Corruption{File: name, Pos: int64(at), Offset: s.base, Reason: fmt.Sprintf("%d entries are missing", count-len(entries))}
+		}
+		t, err := parseAborted(b[at:])
 		if err == nil && len(entries) > 0 && t.LastOffset <= entries[len(entries)-1].LastOffset {
 			err = fmt.Errorf("marker at %d after %d", t.LastOffset, entries[len(entries)-1].LastOffset)
 		}
 		if err != nil {
-			return entries, &Corruption{File: name, Pos: int64(len(entries) * abortedSize), Offset: s.base, Reason: err.Error()}
+			return entries, &Corruption{File: name, Pos: int64(at), Offset: s.base, Reason: err.Error()}
 		}
 		entries = append(entries, t)
 	}
@@ -191,9 +203,6 @@ func (v *View) Aborted(from, upTo int64) ([]AbortedTxn, error) {
 	var found []AbortedTxn
 	for i := v.segmentOf(from); i < v.segments(); i++ {
 		p := v.piece(i)
-		if !p.aborted.Load() {
-			continue
-		}
 		entries, err := p.readAborted()
 		if err != nil {
 			if p.file.isGone() {
