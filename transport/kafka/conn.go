@@ -49,6 +49,7 @@ type conn struct {
 	stop     chan struct{} // closed by end
 	once     sync.Once
 	draining atomic.Bool
+	sending  atomic.Bool  // replies were taken from the session and may not be written yet
 	lastSent atomic.Int64 // UnixNano
 }
 
@@ -226,9 +227,10 @@ func (c *conn) drain() {
 	_ = c.nc.SetReadDeadline(time.Now())
 }
 
-// finish waits until every request is answered.
+// finish waits until every request is answered and every reply written. It asks in this order: a reply leaves the session after
+// sending was set.
 func (c *conn) finish() {
-	for !c.session.Idle() {
+	for !c.session.Idle() || c.sending.Load() {
 		select {
 		case <-c.room:
 		case <-c.stop:
@@ -248,20 +250,29 @@ func (c *conn) send() {
 		case <-c.stop:
 			return
 		}
-		for more := true; more; {
-			err := c.session.Drain(&o)
-			if more = o.Len() > 0; more {
-				if werr := c.write(&o); werr != nil {
-					c.end(werr)
-					return
-				}
-				o.Reset(outKeep)
+		if err := c.sendReady(&o); err != nil {
+			c.end(err)
+			return
+		}
+	}
+}
+
+// sendReady sends all replies that are ready.
+func (c *conn) sendReady(o *wire.Out) error {
+	for {
+		c.sending.Store(true)
+		err := c.session.Drain(o)
+		more := o.Len() > 0
+		if more {
+			if werr := c.write(o); werr != nil {
+				return werr
 			}
-			poke(c.room)
-			if err != nil {
-				c.end(err)
-				return
-			}
+			o.Reset(outKeep)
+		}
+		c.sending.Store(false)
+		poke(c.room)
+		if err != nil || !more {
+			return err
 		}
 	}
 }
