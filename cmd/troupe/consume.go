@@ -297,7 +297,7 @@ func (a *app) consumeGroup(ctx context.Context, f *consumeFlags, topics []string
 			break
 		}
 		if err := fetchError(fetches); err != nil {
-			return errors.Join(c.explain(err), out.print.end())
+			return errors.Join(noGroups(c.explain(err)), out.print.end())
 		}
 		printed, err := out.putAll(fetches)
 		if err == nil {
@@ -309,6 +309,14 @@ func (a *app) consumeGroup(ctx context.Context, f *consumeFlags, topics []string
 		c.AllowRebalance()
 	}
 	return errors.Join(out.print.end(), ctx.Err())
+}
+
+// noGroups says in plain words that a broker serves no consumer groups.
+func noGroups(err error) error {
+	if !strings.Contains(err.Error(), "broker is too old") { // the client library has no value for it
+		return err
+	}
+	return &problem{what: "this broker serves no consumer groups", next: "leave out -g; -o says where to begin", cause: err}
 }
 
 // putAll prints records until the sink is full and returns those it has dealt with.
