@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/invariant"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/partition/producer"
@@ -29,6 +30,7 @@ type replicaActor struct {
 
 	ending    ending
 	moved     bool // something in the View changed since it was published
+	unnamed   bool // there is no partition.metadata yet
 	touched   bool // the host knows that there is something to checkpoint
 	reporting bool // housekeep is answered when the flush that runs has ended
 
@@ -45,6 +47,8 @@ type replicaActor struct {
 
 // place is what the partitions of one log directory have in common. Immutable once the host runs.
 type place struct {
+	fs            env.FS
+	files         *storage.Files
 	host, flusher actors.PID
 	node          protocol.NodeID
 	producers     producer.Config
@@ -150,13 +154,21 @@ func (a *replicaActor) publish() *View {
 	}
 	// Retention and DeleteRecords stop at the high watermark, but an open transaction may begin below the log start.
 	v.LastStableOffset = max(a.producers.LSO(v.HighWatermark), v.LogStartOffset)
-	invariant.Check(v.LogStartOffset <= v.LastStableOffset && v.LastStableOffset <= v.HighWatermark && v.HighWatermark <= v.LogEndOffset,
-		"%v: log start %d, last stable %d, high watermark %d, log end %d", a.handle.Partition,
-		v.LogStartOffset, v.LastStableOffset, v.HighWatermark, v.LogEndOffset)
-	invariant.Check(v.LeaderEpoch > was.LeaderEpoch || v.HighWatermark >= was.HighWatermark,
-		"%v: the high watermark falls from %d to %d in epoch %d", a.handle.Partition, was.HighWatermark, v.HighWatermark, v.LeaderEpoch)
+	a.check(was, v)
 	a.handle.Publish(v)
 	return v
+}
+
+// check holds I-BOUNDS and I-HW. The arguments are only boxed when it fails: this runs every turn.
+func (a *replicaActor) check(was, v *View) {
+	if v.LogStartOffset > v.LastStableOffset || v.LastStableOffset > v.HighWatermark || v.HighWatermark > v.LogEndOffset {
+		invariant.Check(false, "%v: log start %d, last stable %d, high watermark %d, log end %d", a.handle.Partition,
+			v.LogStartOffset, v.LastStableOffset, v.HighWatermark, v.LogEndOffset)
+	}
+	if v.LeaderEpoch <= was.LeaderEpoch && v.HighWatermark < was.HighWatermark {
+		invariant.Check(false, "%v: the high watermark falls from %d to %d in epoch %d", a.handle.Partition,
+			was.HighWatermark, v.HighWatermark, v.LeaderEpoch)
+	}
 }
 
 // lead takes a decision of the controller about this leadership: configuration, in-sync set, or a new epoch of the same leader.

@@ -54,6 +54,9 @@ func (h *Host) walk(ctx *actors.Context, w walkStep) {
 	}
 	*cursor = protocol.TopicPartition{}
 	ctx.After(every, w)
+	for _, d := range h.dirs {
+		d.due = d.due || d.changed // also what could not be written the last time
+	}
 }
 
 // positioned notes what the next checkpoint holds about a partition.
@@ -166,7 +169,7 @@ func (h *Host) checkpointed(ctx *actors.Context, m *checkpointed) {
 	m.dir.writing = false
 	if m.err != nil {
 		ctx.Logger().Error("checkpoint was not written", slog.String("dir", m.dir.name), slog.Any("error", m.err))
-		h.change(ctx, m.dir)
+		m.dir.changed = true
 	}
 	for _, s := range m.saves {
 		ctx.Send(s.from, &startSaved{start: s.start, err: m.err})

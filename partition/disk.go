@@ -26,12 +26,14 @@ const (
 // flush asks the flusher to make what task covers durable. A log has one in flight at a time, so that the next task covers
 // everything that was appended meanwhile: this is the group commit, without a timer.
 type flush struct {
+	control
 	task *storage.FlushTask
 	from actors.PID
 }
 
 // flushed answers flush. After an error the log is offline: what the disk holds is not known and a second fsync proves nothing.
 type flushed struct {
+	control
 	task *storage.FlushTask
 	err  error
 }
@@ -64,11 +66,15 @@ type flusher struct {
 
 // quiesce asks to be told, by quiesced, when no flush of an actor that has ended is waiting or running any more.
 type quiesce struct {
+	control
 	p             *hosted
 	from, replyTo actors.PID
 }
 
-type quiesced struct{ p *hosted }
+type quiesced struct {
+	control
+	p *hosted
+}
 
 // syncedLogs is the result of an Offload.
 type syncedLogs struct {
@@ -97,7 +103,7 @@ func (f *flusher) tellQuiesced(ctx *actors.Context) {
 		if slices.ContainsFunc(f.waiting, busy) || slices.ContainsFunc(f.running, busy) || slices.ContainsFunc(f.round, busy) {
 			return false
 		}
-		ctx.Send(q.replyTo, &quiesced{q.p})
+		ctx.Send(q.replyTo, &quiesced{p: q.p})
 		return true
 	})
 }
@@ -171,7 +177,7 @@ func (f *flusher) synced(ctx *actors.Context, m *syncedLogs) {
 	if f.observe != nil {
 		f.observe(Flush{Dir: f.dir, Logs: len(m.logs), All: m.all, Took: m.took, Err: m.err})
 	}
-	if m.err != nil {
+	if m.err != nil && !isNoSpace(m.err) {
 		ctx.Logger().Error("flush failed, the logs it covered go offline", slog.String("dir", f.dir), slog.Int("logs", len(m.logs)),
 			slog.Any("error", m.err))
 	}

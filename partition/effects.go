@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"math"
 	"time"
@@ -18,6 +19,8 @@ const (
 	flushRetry = time.Second
 	// snapshotEvery is what a log appends, in bytes, before its producers are written down again: what a start may have to replay.
 	snapshotEvery = 256 << 10
+	// snapshotAtClose is the same at a clean stop: to write a snapshot costs more than to replay less than this at the next start.
+	snapshotAtClose = 16 << 10
 	// snapshotsKept are the newest producer snapshots of a log. More than one, because the recovery of the transaction index may
 	// have to begin at the one before the last.
 	snapshotsKept = 3
@@ -154,12 +157,30 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 		a.snapshot = &snapshot{offset: a.log.EndOffset(), data: a.producers.Snapshot()}
 		a.snapshotBytes = 0
 	}
+	a.name(ctx)
 	a.flush(ctx)
 	if a.flushing {
 		a.reporting = true
 		return
 	}
 	a.report(ctx)
+}
+
+// name writes the topic's name into the directory, for people. Only once there is data, so that creating ten thousand partitions does
+// not wait for as many syncs.
+func (a *replicaActor) name(ctx *actors.Context) {
+	if !a.unnamed {
+		return
+	}
+	a.unnamed = false
+	fsys, dir, logger := a.fs, a.log.Dir(), ctx.Logger()
+	metadata := storage.PartitionMetadata{Topic: a.handle.Partition.Topic, TopicName: a.handle.TopicName}
+	ctx.Offload(func() any {
+		if err := storage.WritePartitionMetadata(fsys, dir, metadata); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			logger.Warn("partition.metadata was not written", slog.String("dir", dir), slog.Any("error", err))
+		}
+		return nil
+	})
 }
 
 // retain applies retention and forgets producers. The files go with the next flush.
@@ -245,7 +266,7 @@ func (a *replicaActor) snapshotSaved(ctx *actors.Context, m *snapshotSaved) {
 func (a *replicaActor) close(ctx *actors.Context) {
 	log, out := a.log, &logClosed{positioned: a.position(ctx)}
 	var producers []byte
-	if a.snapshotBytes > 0 {
+	if a.snapshotBytes >= snapshotAtClose {
 		producers = a.producers.Snapshot()
 	}
 	ctx.Offload(func() any {

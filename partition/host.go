@@ -53,13 +53,16 @@ type Dir struct {
 }
 
 const (
-	// openChunk is how many logs one offloaded job opens.
-	openChunk = 128
+	// openChunk is how many logs one offloaded job opens, createChunk how many it creates, with one sync for all of them.
+	openChunk   = 128
+	createChunk = 2048
 	// reopensMax bounds how often in a row a partition that panicked is opened again, reopenWait how long to wait before the first
 	// time (five times longer at each further one). A partition that then runs for reopenForgets has a clean slate.
 	reopensMax    = 4
 	reopenWait    = time.Second
 	reopenForgets = 10 * time.Minute
+	// openRetry is how long a log waits to be opened again that found the disk full. It is offline until then.
+	openRetry = 10 * time.Second
 )
 
 // hostState is where a partition stands.
@@ -87,7 +90,8 @@ type hosted struct {
 	create  bool              // it has no directory yet
 	touched bool              // a housekeep is due
 	unclean bool              // at a clean stop its log was not closed clean
-	waiting []*request        // to be answered when the actor has seen lead, or is gone
+	waiting []*request        // to be answered when the actor has seen all of lead, or is gone
+	leads   int               // sent to the actor and not acknowledged
 	known   *storage.Position // for the checkpoint; nil while unknown
 	start   int64             // for the checkpoint
 
@@ -141,7 +145,7 @@ func newHost(config HostConfig) *Host {
 		partitions: btree.NewBTreeGOptions(func(a, b *hosted) bool { return a.tp.Less(b.tp) }, btree.Options{NoLocks: true}),
 	}
 	for _, d := range config.Dirs {
-		h.dirs = append(h.dirs, newLogDir(d, config.OpenFiles))
+		h.dirs = append(h.dirs, &logDir{name: d.Name, id: d.ID, fs: d.FS})
 	}
 	return h
 }
@@ -211,7 +215,10 @@ func (h *Host) start(ctx *actors.Context) {
 	for i, d := range h.dirs {
 		config := &flusher{dir: d.name, fs: d.fs, clock: h.config.Clock, observe: h.config.OnFlush}
 		pid := ctx.Spawn(actors.Spec{Name: "flusher-" + strconv.Itoa(i), New: func() actors.Actor { return config }})
-		d.place = &place{host: ctx.Self(), flusher: pid, node: h.config.Node, producers: producer.Config{ExpireAfter: h.config.ProducerExpiry}}
+		d.place = &place{
+			fs: d.fs, files: storage.NewFiles(d.fs, h.config.OpenFiles), host: ctx.Self(), flusher: pid, node: h.config.Node,
+			producers: producer.Config{ExpireAfter: h.config.ProducerExpiry},
+		}
 		h.scanning++
 		logger := ctx.Logger()
 		ctx.Offload(func() any { return scan(d, logger) })
@@ -324,6 +331,7 @@ func (h *Host) shared(c protocol.LogConfig) *protocol.LogConfig {
 }
 
 func (h *Host) sendLead(ctx *actors.Context, p *hosted) {
+	p.leads++
 	ctx.Send(p.handle.PID, &lead{LeadPartition: *p.lead, config: p.config})
 }
 
@@ -380,6 +388,10 @@ func (h *Host) opened(ctx *actors.Context, m *openedLogs) {
 			m.dir.doomed = append(m.dir.doomed, p)
 		case o.err != nil:
 			h.giveUp(ctx, p, protocol.Fault{Code: protocol.KafkaStorageError, Reason: o.err.Error()})
+			if isDiskFull(o.err) {
+				p.state = opens
+				ctx.After(openRetry, &reopen{p})
+			}
 		default:
 			h.spawn(ctx, p, o)
 		}
@@ -392,7 +404,7 @@ func (h *Host) spawn(ctx *actors.Context, p *hosted, o *opened) {
 	if p.incarnation++; p.incarnation > 1 {
 		name += "." + strconv.Itoa(p.incarnation)
 	}
-	p.handle, p.state = a.handle, serves
+	p.handle, p.state, p.leads = a.handle, serves, 0
 	p.moveTo(&positioned{position: a.log.Position(), start: a.log.StartOffset()})
 	h.change(ctx, p.dir)
 	if h.config.OnRecovered != nil {
@@ -425,7 +437,9 @@ func (h *Host) giveUp(ctx *actors.Context, p *hosted, fault protocol.Fault) {
 // led is a partition's receipt for lead.
 func (h *Host) led(ctx *actors.Context, m *led) {
 	if p := h.find(m.tp, m.from); p != nil {
-		h.allReady(ctx, p, protocol.Fault{})
+		if p.leads--; p.leads == 0 {
+			h.allReady(ctx, p, protocol.Fault{})
+		}
 	}
 }
 
@@ -476,7 +490,7 @@ func (h *Host) flusherFailed(ctx *actors.Context, d *logDir, cause error) {
 	}
 	h.partitions.Scan(func(p *hosted) bool {
 		if p.dir == d && p.handle != nil && !p.handle.PID.IsZero() {
-			ctx.Send(p.handle.PID, &failLog{d.err})
+			ctx.Send(p.handle.PID, &failLog{err: d.err})
 		}
 		return true
 	})

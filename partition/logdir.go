@@ -28,7 +28,6 @@ type logDir struct {
 	name  string
 	id    string
 	fs    env.FS
-	files *storage.Files
 	place *place
 	clean bool // the last stop was a clean one
 	err   error
@@ -54,10 +53,6 @@ type foundLog struct {
 	dir      bool              // there is a directory
 	position *storage.Position // checkpointed; nil if unknown
 	start    int64             // checkpointed log start
-}
-
-func newLogDir(d Dir, openFiles int) *logDir {
-	return &logDir{name: d.Name, id: d.ID, fs: d.FS, files: storage.NewFiles(d.FS, openFiles)}
 }
 
 // scanned is what a log directory holds.
@@ -206,8 +201,11 @@ type openedLogs struct {
 // startOpening keeps the directory's recovery threads busy.
 func (h *Host) startOpening(ctx *actors.Context, d *logDir) {
 	for d.opening < h.config.RecoveryThreads && len(d.queue) > 0 {
-		free := h.config.RecoveryThreads - d.opening
-		n := min(openChunk, (len(d.queue)+free-1)/free)
+		free, chunk := h.config.RecoveryThreads-d.opening, openChunk
+		if d.queue[0].create {
+			chunk = createChunk
+		}
+		n := min(chunk, (len(d.queue)+free-1)/free)
 		jobs := make([]opening, 0, n)
 		for _, p := range d.queue[:n] {
 			if p.state == dropping {
@@ -227,7 +225,7 @@ func (h *Host) startOpening(ctx *actors.Context, d *logDir) {
 		}
 		d.opening++
 		logger := ctx.Logger()
-		ctx.Offload(func() any { return &openedLogs{d, openAll(d.place, d.files, d.fs, logger, jobs)} })
+		ctx.Offload(func() any { return &openedLogs{d, openAll(d.place, logger, jobs)} })
 	}
 }
 

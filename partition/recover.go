@@ -7,15 +7,18 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"syscall"
 
 	"github.com/troupe-broker/troupe/actors"
-	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition/producer"
 	"github.com/troupe-broker/troupe/partition/replica"
 	"github.com/troupe-broker/troupe/partition/storage"
 )
+
+// metadataName is the file of storage.WritePartitionMetadata.
+const metadataName = "partition.metadata"
 
 // opening is the work of making one partition ready to serve: everything the job needs, and nothing that the host may change.
 type opening struct {
@@ -38,16 +41,16 @@ type opened struct {
 }
 
 // openAll opens or creates logs one after the other and makes the new directories durable by one sync. It runs outside the pool.
-func openAll(p *place, files *storage.Files, fsys env.FS, logger *slog.Logger, jobs []opening) []opened {
+func openAll(p *place, logger *slog.Logger, jobs []opening) []opened {
 	out := make([]opened, len(jobs))
 	var created []*storage.Log
 	for i := range jobs {
-		out[i] = openOne(p, files, fsys, logger, &jobs[i])
+		out[i] = openOne(p, logger, &jobs[i])
 		if jobs[i].create && out[i].err == nil {
 			created = append(created, out[i].actor.log)
 		}
 	}
-	if err := storage.SyncCreated(fsys, created...); err != nil {
+	if err := storage.SyncCreated(p.fs, created...); err != nil {
 		for i := range jobs {
 			if jobs[i].create {
 				out[i] = opened{tp: jobs[i].tp, err: err}
@@ -58,7 +61,7 @@ func openAll(p *place, files *storage.Files, fsys env.FS, logger *slog.Logger, j
 }
 
 // openOne opens one log. A panic on the way, as a damaged file may provoke, is the failure of this partition only.
-func openOne(p *place, files *storage.Files, fsys env.FS, logger *slog.Logger, o *opening) (out opened) {
+func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 	out.tp = o.tp
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -68,27 +71,35 @@ func openOne(p *place, files *storage.Files, fsys env.FS, logger *slog.Logger, o
 		}
 	}()
 	options := storage.Options{
-		Dir: storage.DirName(o.tp), Config: *o.config, FS: fsys, Files: files, Checkpoint: o.checkpoint, StartOffset: o.start,
+		Dir: storage.DirName(o.tp), Config: *o.config, FS: p.fs, Files: p.files, Checkpoint: o.checkpoint, StartOffset: o.start,
 		Clean: o.clean, DeferSync: true, Logger: logger,
 	}
 	var log *storage.Log
 	if o.create {
 		log, out.err = storage.Create(options)
-	} else {
+	}
+	if !o.create || errors.Is(out.err, fs.ErrExist) { // it exists if an earlier attempt to create it found the disk full
 		log, out.recovered, out.err = storage.Open(options)
 	}
 	if out.err != nil {
 		return out
 	}
-	producers, replayed := producer.NewState(p.producers), int64(0)
-	if !o.create {
-		if producers, replayed, out.err = restoreProducers(log, p.producers, out.recovered.AbortedFrom, logger); out.err != nil {
-			return out
-		}
+	producers, replayed, err := restoreProducers(log, p.producers, out.recovered.AbortedFrom, logger)
+	if err != nil {
+		_ = log.Close(false) // only lets go of its files
+		out.err = err
+		return out
 	}
 	out.actor = newReplicaActor(p, o, log, producers)
 	out.actor.snapshotBytes = replayed
+	_, err = p.fs.Stat(options.Dir + "/" + metadataName)
+	out.actor.unnamed = errors.Is(err, fs.ErrNotExist)
 	return out
+}
+
+// isDiskFull reports an opening that can be tried again when there is space.
+func isDiskFull(err error) bool {
+	return isNoSpace(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // newReplicaActor is the actor of an open log, with a View that can be served from at once.

@@ -1,0 +1,187 @@
+package partition
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/actortest"
+	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/env/osenv"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/partition/storage"
+)
+
+// basin is a flusher with logs to flush.
+type basin struct {
+	*actortest.Harness
+	t       *testing.T
+	flusher *flusher
+	faults  *faults
+	fs      env.FS
+	files   *storage.Files
+	seen    []Flush
+}
+
+func newBasin(t *testing.T) *basin {
+	fsys, err := osenv.New().OpenFS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &basin{t: t, faults: &faults{}}
+	b.fs = faultFS{fsys, b.faults}
+	b.files = storage.NewFiles(b.fs, 0)
+	b.flusher = &flusher{dir: "data", fs: b.fs, clock: osenv.New().Clock, observe: func(f Flush) { b.seen = append(b.seen, f) }}
+	b.Harness = actortest.New(t, b.flusher)
+	return b
+}
+
+// dirty makes n logs that have something to flush and nothing to keep house of, and returns their flushes.
+func (b *basin) dirty(n int) []any {
+	b.t.Helper()
+	var out []any
+	for i := range n {
+		tp := protocol.TopicPartition{Topic: tp0.Topic, Partition: int32(i)}
+		log, err := storage.Create(storage.Options{
+			Dir: storage.DirName(tp), Config: diskConfig(), FS: b.fs, Files: b.files, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for range 2 {
+			batch := batchOf(producing{})
+			batch.SetBaseOffset(log.EndOffset())
+			if err := log.Append([]record.Batch{batch}); err != nil {
+				b.t.Fatal(err)
+			}
+			task := log.FlushTask()
+			if len(out) <= i && log.EndOffset() == 2 {
+				out = append(out, &flush{task: task, from: actors.NewPID("test", fmt.Sprint(i))})
+			} else if err := log.Flushed(task, task.Run()); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+	b.faults.syncs.Store(0)
+	return out
+}
+
+func (b *basin) deliver(msgs []any) (effects []actortest.Effect) {
+	for _, m := range msgs {
+		effects = append(effects, b.Deliver(m)...)
+	}
+	return append(effects, b.EndTurn()...)
+}
+
+// run carries out everything offloaded and returns the results, by log.
+func (b *basin) run() (results []*flushed) {
+	for b.Offloads() > 0 {
+		for _, m := range actortest.Messages(append(b.RunOffload(), b.EndTurn()...)) {
+			results = append(results, m.(*flushed))
+		}
+	}
+	return results
+}
+
+func TestFewDirtyLogsAreFlushedBesideEachOther(t *testing.T) {
+	b := newBasin(t)
+	flushes := b.dirty(syncAllFrom - 1)
+	b.deliver(flushes)
+	if b.Offloads() != syncsBeside {
+		t.Errorf("%d flushes beside each other, the bound is %d", b.Offloads(), syncsBeside)
+	}
+	results := b.run()
+	if len(results) != len(flushes) || b.faults.syncAlls.Load() != 0 || int(b.faults.syncs.Load()) != len(flushes) {
+		t.Errorf("%d results, %d syncfs, %d fdatasync", len(results), b.faults.syncAlls.Load(), b.faults.syncs.Load())
+	}
+	if len(b.seen) != len(flushes) || b.seen[0].Logs != 1 || b.seen[0].All {
+		t.Errorf("observed %+v", b.seen)
+	}
+}
+
+func TestManyDirtyLogsAreFlushedAtOnce(t *testing.T) {
+	b := newBasin(t)
+	flushes := b.dirty(syncAllFrom + 6)
+	b.deliver(flushes[:syncAllFrom])
+	if b.Offloads() != 1 {
+		t.Fatalf("%d offloads", b.Offloads())
+	}
+	// What comes during a round was perhaps written after it began: it waits.
+	if effects := b.deliver(flushes[syncAllFrom:]); len(effects) != 0 {
+		t.Fatalf("during a round: %#v", effects)
+	}
+	results := b.run()
+	if len(results) != len(flushes) || b.faults.syncAlls.Load() != 1 || b.faults.syncs.Load() != 6 {
+		t.Errorf("%d results, %d syncfs, %d fdatasync", len(results), b.faults.syncAlls.Load(), b.faults.syncs.Load())
+	}
+	if !b.seen[0].All || b.seen[0].Logs != syncAllFrom {
+		t.Errorf("observed %+v", b.seen[0])
+	}
+}
+
+func TestWithoutSyncfsEveryLogIsFlushedByItself(t *testing.T) {
+	b := newBasin(t)
+	b.faults.fail(&b.faults.syncAll, env.ErrUnsupported)
+	flushes := b.dirty(syncAllFrom)
+	b.deliver(flushes)
+	if results := b.run(); len(results) != len(flushes) || int(b.faults.syncs.Load()) != len(flushes) {
+		t.Errorf("%d results, %d fdatasync", len(results), b.faults.syncs.Load())
+	}
+	b.deliver([]any{})
+	if b.faults.syncAlls.Load() != 1 {
+		t.Error("what is not supported is tried again and again")
+	}
+}
+
+// After a syncfs that failed nobody can say which of the files it concerned.
+func TestFailedRoundFailsAllItsLogs(t *testing.T) {
+	b := newBasin(t)
+	b.faults.fail(&b.faults.syncAll, errDiskBroken)
+	flushes := b.dirty(syncAllFrom)
+	b.deliver(flushes)
+	results := b.run()
+	if len(results) != syncAllFrom {
+		t.Fatalf("%d results", len(results))
+	}
+	for _, r := range results {
+		if r.err == nil {
+			t.Error("a log of the failed round is told that all is well")
+		}
+	}
+}
+
+// A round that took long had to write what others left behind; for a while logs are flushed one by one.
+func TestSlowRoundIsNotRepeatedAtOnce(t *testing.T) {
+	b := newBasin(t)
+	b.flusher.synced(b.Context(), &syncedLogs{all: true, took: 2 * syncAllSlow})
+	b.deliver(b.dirty(syncAllFrom))
+	b.run()
+	if b.faults.syncAlls.Load() != 0 {
+		t.Error("syncfs right after a slow one")
+	}
+	b.Advance(syncAllPause + time.Second)
+	b.deliver(newBasin(t).dirty(syncAllFrom))
+	b.run()
+	if b.faults.syncAlls.Load() != 1 {
+		t.Error("no syncfs after the pause")
+	}
+}
+
+func TestQuiescedWhenNoFlushOfTheActorIsLeft(t *testing.T) {
+	b := newBasin(t)
+	flushes := b.dirty(2)
+	b.deliver(flushes)
+	p := &hosted{}
+	q := &quiesce{p: p, from: flushes[1].(*flush).from, replyTo: hostPID}
+	actortest.Expect(t, b.Deliver(q))
+	if got := actortest.Messages(b.RunOffload()); len(got) != 1 {
+		t.Fatalf("after the other log's flush: %#v", got)
+	}
+	got := actortest.Messages(b.RunOffload())
+	if len(got) != 2 || got[1].(*quiesced).p != p {
+		t.Errorf("after its flush: %#v", got)
+	}
+}
