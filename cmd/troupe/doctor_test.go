@@ -76,21 +76,26 @@ func TestDoctorTellsTheLayersApart(t *testing.T) {
 	}
 }
 
+// metadataOf is a metadata response of a cluster whose brokers advertise these addresses.
+func metadataOf(kreq kmsg.Request, nodes ...string) *kmsg.MetadataResponse {
+	resp := kreq.ResponseKind().(*kmsg.MetadataResponse)
+	id := "wall"
+	resp.ClusterID, resp.ControllerID = &id, 0
+	for i, addr := range nodes {
+		host, port, _ := net.SplitHostPort(addr)
+		b := kmsg.NewMetadataResponseBroker()
+		b.NodeID, b.Host = int32(i), host
+		fmt.Sscan(port, &b.Port)
+		resp.Brokers = append(resp.Brokers, b)
+	}
+	return resp
+}
+
 // advertise makes the cluster tell its clients other addresses than its own.
 func advertise(c *kfake.Cluster, nodes ...string) {
 	c.ControlKey(int16(kmsg.Metadata), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
-		resp := kreq.ResponseKind().(*kmsg.MetadataResponse)
-		id := "wall"
-		resp.ClusterID = &id
-		for i, addr := range nodes {
-			host, port, _ := net.SplitHostPort(addr)
-			b := kmsg.NewMetadataResponseBroker()
-			b.NodeID, b.Host = int32(i), host
-			fmt.Sscan(port, &b.Port)
-			resp.Brokers = append(resp.Brokers, b)
-		}
-		return resp, nil, true
+		return metadataOf(kreq, nodes...), nil, true
 	})
 }
 

@@ -54,11 +54,30 @@ func (a *app) report(ctx context.Context, err error) {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return // the user knows that they interrupted
 	}
-	p := explain(err)
-	a.say("troupe: %s", p.Error())
-	if p.next != "" {
-		a.say("  try: %s", p.next)
+	for _, each := range joined(err) {
+		p := explain(each)
+		a.say("troupe: %s", p.Error())
+		if p.next != "" {
+			a.say("  try: %s", p.next)
+		}
 	}
+}
+
+// joined takes the work of errors.Join apart, each error once. Other errors with several causes stay whole.
+func joined(err error) (out []error) {
+	if fmt.Sprintf("%T", err) != fmt.Sprintf("%T", errors.Join(io.EOF)) {
+		return []error{err}
+	}
+	seen := map[string]bool{}
+	for _, inner := range err.(interface{ Unwrap() []error }).Unwrap() {
+		for _, each := range joined(inner) {
+			if text := explain(each).Error(); !seen[text] {
+				seen[text] = true
+				out = append(out, each)
+			}
+		}
+	}
+	return out
 }
 
 func exitCode(ctx context.Context, err error) int {

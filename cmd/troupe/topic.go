@@ -221,10 +221,10 @@ func describeTopics(ctx context.Context, c *client, topics []string, allConfigs 
 	if len(found) == 0 {
 		return nil, missing
 	}
-	start, _ := c.admin.ListStartOffsets(ctx, found...)
-	end, _ := c.admin.ListEndOffsets(ctx, found...)
+	start, err := c.admin.ListStartOffsets(ctx, found...)
+	end, _ := c.admin.ListEndOffsets(ctx, found...) // fails for the reason the first one failed
 	stable, _ := c.admin.ListCommittedOffsets(ctx, found...)
-	configs, err := c.admin.DescribeTopicConfigs(ctx, found...)
+	configs, configErr := c.admin.DescribeTopicConfigs(ctx, found...)
 	var views topicViews
 	for _, name := range found {
 		v := topicView{topicRow: rowOf(meta[name])}
@@ -239,7 +239,7 @@ func describeTopics(ctx context.Context, c *client, topics []string, allConfigs 
 		}
 		views = append(views, v)
 	}
-	return views, errors.Join(missing, err)
+	return views, errors.Join(missing, err, configErr)
 }
 
 func offsetIn(l kadm.ListedOffsets, topic string, partition int32) int64 {
