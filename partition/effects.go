@@ -26,6 +26,7 @@ const (
 	snapshotsKept = 3
 )
 
+// deadline of a request; 0 means that it has none.
 func deadline(d time.Duration) time.Duration {
 	if d <= 0 {
 		return forever

@@ -84,6 +84,8 @@ func codeOf(err error) protocol.Code {
 		return protocol.OffsetOutOfRange
 	case errors.Is(err, storage.ErrCorrupt):
 		return protocol.CorruptMessage
+	case errors.Is(err, storage.ErrStale):
+		return protocol.NotLeaderOrFollower // truncated under the reader: there is a new View, and perhaps a new leader
 	}
 	return protocol.KafkaStorageError
 }
@@ -103,8 +105,8 @@ func (v *View) Earliest() Position {
 
 // Latest is the offset after the last readable record; OffsetNotAvailable while a new leader's high watermark may be behind.
 func (v *View) Latest(committed bool) (Position, protocol.Code) {
-	if v.HighWatermark < v.EpochStartOffset {
-		return nowhere, protocol.OffsetNotAvailable
+	if code := v.settled(); code != protocol.None {
+		return nowhere, code
 	}
 	return Position{v.Bound(committed), -1, v.LeaderEpoch}, protocol.None
 }
@@ -112,8 +114,8 @@ func (v *View) Latest(committed bool) (Position, protocol.Code) {
 // OffsetForTimestamp is the first readable record whose timestamp (milliseconds) is at least ts, or an all -1 Position. Reads from
 // disk: edges call it outside the actor pool.
 func (v *View) OffsetForTimestamp(ts int64, committed bool) (Position, protocol.Code) {
-	if v.HighWatermark < v.EpochStartOffset {
-		return nowhere, protocol.OffsetNotAvailable
+	if code := v.settled(); code != protocol.None {
+		return nowhere, code
 	}
 	offset, at, ok, err := v.Log.OffsetForTimestamp(ts, v.Bound(committed))
 	return v.found(offset, at, ok, err)
@@ -121,8 +123,20 @@ func (v *View) OffsetForTimestamp(ts int64, committed bool) (Position, protocol.
 
 // MaxTimestamp is the readable record with the highest timestamp (KIP-734), or an all -1 Position. Reads from disk.
 func (v *View) MaxTimestamp(committed bool) (Position, protocol.Code) {
+	if code := v.settled(); code != protocol.None {
+		return nowhere, code
+	}
 	offset, at, ok, err := v.Log.MaxTimestamp(v.Bound(committed))
 	return v.found(offset, at, ok, err)
+}
+
+// settled tells whether this leader knows where the readable records end.
+func (v *View) settled() protocol.Code {
+	code := v.Check(protocol.NoLeaderEpoch)
+	if code == protocol.None && v.HighWatermark < v.EpochStartOffset {
+		code = protocol.OffsetNotAvailable
+	}
+	return code
 }
 
 func (v *View) found(offset, at int64, ok bool, err error) (Position, protocol.Code) {
