@@ -18,11 +18,6 @@ import (
 )
 
 const (
-	// frameTime is what the rest of a request may take to arrive, plus its size at frameRate.
-	frameTime = 30 * time.Second
-	frameRate = 64 << 10 // bytes/s: the slowest peer worth waiting for
-	// sendTime is how long a peer may take nothing of what is sent to it.
-	sendTime = 30 * time.Second
 	// outKeep is the largest send buffer that a connection keeps, in bytes.
 	outKeep = 256 << 10
 	// rangeBuffer is the size of the pieces in which files are sent where sendfile cannot be used, in bytes.
@@ -112,11 +107,12 @@ func (c *conn) explain(why error) {
 		log.Debug("connection ended", "remote", remote, "reason", why)
 		return
 	case errors.As(why, &size) && size.First && foreign(size.Prefix[:]) != "":
-		limit.do(func(more int) {
-			log.Warn("closed a connection that began with "+foreign(size.Prefix[:]), "remote", remote, "unlogged", more)
+		what := foreign(size.Prefix[:])
+		limit.do(what, func(more int) {
+			log.Warn("closed a connection that began with "+what, "remote", remote, "unlogged", more)
 		})
 	default:
-		limit.do(func(more int) {
+		limit.do(why.Error(), func(more int) {
 			log.Warn("closed a connection", "reason", why, "client", c.session.Client(), "remote", remote, "unlogged", more)
 		})
 	}
@@ -188,7 +184,7 @@ func (c *conn) read() (int, error) {
 	for {
 		limit := c.listener.config.IdleMax
 		if c.cutter.Partial() {
-			limit = frameTime + time.Duration(c.cutter.Declared())*time.Second/frameRate
+			limit = c.listener.config.FrameTime + time.Duration(c.cutter.Declared())*time.Second/frameRate
 		}
 		if err := c.nc.SetReadDeadline(time.Now().Add(limit)); err != nil {
 			return 0, err
@@ -298,7 +294,9 @@ func (c *conn) write(o *wire.Out) error {
 	return c.writeBytes(o.Buf[at:], false)
 }
 
-func (c *conn) sendDeadline() error { return c.nc.SetWriteDeadline(time.Now().Add(sendTime)) }
+func (c *conn) sendDeadline() error {
+	return c.nc.SetWriteDeadline(time.Now().Add(c.listener.config.SendTime))
+}
 
 // writeBytes writes b; more says that something follows at once, so that the kernel may wait for it.
 func (c *conn) writeBytes(b []byte, more bool) error {

@@ -257,13 +257,48 @@ func TestRefusedRequestIsLoggedAndTheConnectionClosed(t *testing.T) {
 	}
 }
 
-func TestIdleAndSlowConnectionsEnd(t *testing.T) {
+func TestIdleConnectionEnds(t *testing.T) {
 	w := newLiveWorld(t, quiet())
 	l := listen(t, w, ListenerConfig{IdleMax: 50 * time.Millisecond})
 	started := time.Now()
 	gone(t, dial(t, l))
 	if took := time.Since(started); took < 50*time.Millisecond {
 		t.Errorf("an idle connection lived only %v", took)
+	}
+}
+
+func TestUnfinishedRequestEndsTheConnection(t *testing.T) {
+	w := newLiveWorld(t, quiet())
+	l := listen(t, w, ListenerConfig{FrameTime: 50 * time.Millisecond})
+	nc := dial(t, l)
+	if _, err := nc.Write([]byte{0, 0, 0, 100, 0, 3}); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, nc)
+	if w.memory.InUse() != 0 {
+		t.Errorf("%d bytes of receive buffers are still held", w.memory.InUse())
+	}
+}
+
+// A client that asks and does not read is let go, and its answers with it.
+func TestClientThatDoesNotReadIsLetGo(t *testing.T) {
+	w := newLiveWorld(t, quiet())
+	w.topic("events", 1)
+	l := listen(t, w, ListenerConfig{SendTime: 50 * time.Millisecond, SendBuffer: 4096})
+	nc := dial(t, l)
+	exchange(t, nc, 9, produceRequest(-1, "events", batch(1, strings.Repeat("v", 200<<10))))
+	format, req := kmsg.NewRequestFormatter(), fetchRequest("events", 0)
+	req.SetVersion(11)
+	for range 100 {
+		if _, err := nc.Write(format.AppendRequest(nil, req, 1)); err != nil {
+			break
+		}
+	}
+	for w.server.Metrics.Connections.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if n := w.server.Metrics.ConnectionsBroken.Load(); n != 1 {
+		t.Errorf("%d connections counted", n)
 	}
 }
 

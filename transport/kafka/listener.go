@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -29,14 +30,20 @@ type ListenerConfig struct {
 	SendBuffer      int           // socket.send.buffer.bytes; 0 or less leaves it to the system
 	ReceiveBuffer   int           // socket.receive.buffer.bytes; 0 or less leaves it to the system
 	Memory          *wire.Memory  // of receive buffers; nil: one of memoryDefault bytes
+
+	FrameTime time.Duration // what the rest of a request may take to arrive, beside its size at frameRate; zero: frameTimeDefault
+	SendTime  time.Duration // how long a client may take nothing of what is sent to it; zero: sendTimeDefault
 }
 
 const (
 	requestMaxBytesDefault = 100 << 20
 	idleMaxDefault         = 10 * time.Minute
 	forever                = 10 * 365 * 24 * time.Hour
-	connectionsMaxDefault  = 20_000                // Kafka has no limit; file descriptors do
-	memoryDefault          = 1 << 30               // bytes
+	connectionsMaxDefault  = 20_000  // Kafka has no limit; file descriptors do
+	memoryDefault          = 1 << 30 // bytes
+	frameTimeDefault       = 30 * time.Second
+	frameRate              = 64 << 10 // bytes/s: the slowest peer worth waiting for
+	sendTimeDefault        = 30 * time.Second
 	acceptPause            = 20 * time.Millisecond // after a failure to accept, such as having no file descriptors left
 )
 
@@ -57,21 +64,7 @@ type Listener struct {
 
 // Listen opens the port and begins to accept. The error says what is wrong with the address and what to do about it.
 func Listen(s *api.Server, config ListenerConfig) (*Listener, error) {
-	if config.RequestMaxBytes == 0 {
-		config.RequestMaxBytes = requestMaxBytesDefault
-	}
-	if config.IdleMax == 0 {
-		config.IdleMax = idleMaxDefault
-	}
-	if config.IdleMax < 0 {
-		config.IdleMax = forever
-	}
-	if config.ConnectionsMax == 0 {
-		config.ConnectionsMax = connectionsMaxDefault
-	}
-	if config.Memory == nil {
-		config.Memory = wire.NewMemory(memoryDefault)
-	}
+	config.setDefaults()
 	ln, err := net.Listen("tcp", config.Address)
 	if err != nil {
 		return nil, explain(config, err)
@@ -79,6 +72,18 @@ func Listen(s *api.Server, config ListenerConfig) (*Listener, error) {
 	l := &Listener{server: s, config: config, ln: ln, log: s.Logger.With("listener", config.Name), conns: map[*conn]struct{}{}, peers: map[netip.Addr]int{}}
 	l.open.Go(l.accept)
 	return l, nil
+}
+
+func (c *ListenerConfig) setDefaults() {
+	c.RequestMaxBytes = cmp.Or(c.RequestMaxBytes, requestMaxBytesDefault)
+	c.ConnectionsMax = cmp.Or(c.ConnectionsMax, connectionsMaxDefault)
+	c.FrameTime, c.SendTime = cmp.Or(c.FrameTime, frameTimeDefault), cmp.Or(c.SendTime, sendTimeDefault)
+	if c.IdleMax = cmp.Or(c.IdleMax, idleMaxDefault); c.IdleMax < 0 {
+		c.IdleMax = forever
+	}
+	if c.Memory == nil {
+		c.Memory = wire.NewMemory(memoryDefault)
+	}
 }
 
 // explain says what, why and what next.
@@ -107,7 +112,7 @@ func (l *Listener) accept() {
 			if l.closed.Load() {
 				return
 			}
-			l.limit.do(func(more int) { l.log.Error("cannot accept connections", "error", err, "unlogged", more) })
+			l.limit.do("accept", func(more int) { l.log.Error("cannot accept connections", "error", err, "unlogged", more) })
 			time.Sleep(acceptPause)
 			continue
 		}
@@ -123,7 +128,7 @@ func (l *Listener) serve(nc net.Conn) {
 	peer := addrPort(nc.RemoteAddr()).Addr().Unmap()
 	if limit := l.limitReached(peer); limit != "" {
 		l.server.Metrics.ConnectionsRefused.Add(1)
-		l.limit.do(func(more int) {
+		l.limit.do(limit, func(more int) {
 			l.log.Warn("refused a connection: "+limit+" is reached", "remote", nc.RemoteAddr().String(), "connections", len(l.conns), "unlogged", more)
 		})
 		_ = nc.Close()
@@ -210,26 +215,42 @@ func (l *Listener) each(f func(*conn)) {
 	}
 }
 
-// logLimit lets one line through an interval, so that a peer cannot fill the log.
+// logLimit lets a line through once an interval for every key, so that a peer that comes again and again does not fill the log, and
+// does not hide what others are told.
 type logLimit struct {
-	mu      sync.Mutex
-	next    time.Time // guarded by mu
-	skipped int       // guarded by mu
+	mu    sync.Mutex
+	lines map[string]*logLine // guarded by mu
 }
 
-const logInterval = 10 * time.Second
+type logLine struct {
+	next    time.Time
+	skipped int
+}
 
-// do calls f with the number of lines that were skipped since the last one, or skips this one.
-func (l *logLimit) do(f func(skipped int)) {
+const (
+	logInterval = 10 * time.Second
+	logKeysMax  = 256 // at the bound all are forgotten
+)
+
+// do calls f with the number of lines of the key that were skipped since the last one, or skips this one.
+func (l *logLimit) do(key string, f func(skipped int)) {
 	l.mu.Lock()
 	now := time.Now()
-	if now.Before(l.next) {
-		l.skipped++
+	line := l.lines[key]
+	if line == nil {
+		if l.lines == nil || len(l.lines) >= logKeysMax {
+			l.lines = map[string]*logLine{}
+		}
+		line = &logLine{}
+		l.lines[key] = line
+	}
+	if now.Before(line.next) {
+		line.skipped++
 		l.mu.Unlock()
 		return
 	}
-	n := l.skipped
-	l.next, l.skipped = now.Add(logInterval), 0
+	n := line.skipped
+	line.next, line.skipped = now.Add(logInterval), 0
 	l.mu.Unlock()
 	f(n)
 }

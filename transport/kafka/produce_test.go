@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -227,5 +228,29 @@ func TestTopicWithACodecOfItsOwnCompressesAgain(t *testing.T) {
 	}
 	if w.memory.InUse() != 0 {
 		t.Errorf("%d bytes of receive buffers are still held", w.memory.InUse())
+	}
+}
+
+// A small batch that unpacks to far more than any client sends is refused, in memory of a fixed size.
+func TestDecompressionBombIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.topic("events", 1)
+	for _, codec := range []record.Codec{record.LZ4, record.Zstd} {
+		b := record.NewBuilder(record.Options{Codec: codec, ProducerID: -1, Epoch: -1, BaseSequence: -1, BaseTimestamp: 1_700_000_000_000})
+		b.Append(1_700_000_000_000, []byte("k"), make([]byte, 80<<20), nil)
+		bomb, err := b.Build()
+		if err != nil || len(bomb) > 1<<20 {
+			t.Fatal(len(bomb), err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		resp := ask[*kmsg.ProduceResponse](w.connect(), 9, produceRequest(1, "events", bomb))
+		runtime.ReadMemStats(&after)
+		if p := resp.Topics[0].Partitions[0]; p.ErrorCode != 10 {
+			t.Errorf("%v: error %d %v", codec, p.ErrorCode, p.ErrorMessage)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
+			t.Errorf("%v: %d bytes allocated for %d", codec, grown, len(bomb))
+		}
 	}
 }

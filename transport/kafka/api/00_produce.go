@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -26,6 +25,7 @@ import (
 //     bounds how far a client can run ahead.
 //   - The timeout is the partition's to keep; a partition that keeps silent is given up a little later.
 //   - compression.type other than "producer" makes us compress again.
+//   - A compressed batch may not unpack to more than decompressedMax: MESSAGE_TOO_LARGE. Kafka would unpack it to the end.
 //
 // Version history:
 //   - v3: v2 batches and transactional ids (KIP-98)
@@ -172,9 +172,15 @@ func (p *produce) route(j int, s *Server, topic *image.Topic, now time.Time) pro
 	return fault
 }
 
+// decompressedMax bounds what a batch may unpack to, in bytes. Kafka has no such bound, so it is generous: 64 times what the batch
+// itself may have, more than clients pack into one, keeps a bomb of a few KiB to a fraction of a second's work.
+func decompressedMax(config *protocol.LogConfig) int {
+	return max(64<<20, min(64*int(config.MaxMessageBytes), record.DecompressedMax))
+}
+
 // check validates the batch of a part under the topic's configuration, and compresses it again if that says so.
 func (p *produce) check(part *producePart, config *protocol.LogConfig, now time.Time) (record.Batch, protocol.Fault) {
-	limits := record.Limits{MaxBytes: int(config.MaxMessageBytes), Deep: true, KeyRequired: config.Compact}
+	limits := record.Limits{MaxBytes: int(config.MaxMessageBytes), MaxDecompressed: decompressedMax(config), Deep: true, KeyRequired: config.Compact}
 	if !config.LogAppendTime {
 		limits.Window = record.WindowAt(now, config.TimestampBeforeMax, config.TimestampAfterMax)
 	}
@@ -192,7 +198,7 @@ func (p *produce) check(part *producePart, config *protocol.LogConfig, now time.
 	if !ok || codec == batch.Codec() { // "producer" is no codec
 		return batch, protocol.Fault{}
 	}
-	again, err := record.Recompress(batch, codec, math.MaxInt32)
+	again, err := record.Recompress(batch, codec, limits.MaxDecompressed)
 	if err != nil {
 		return nil, part.invalid(err)
 	}
