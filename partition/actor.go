@@ -47,6 +47,7 @@ type replicaActor struct {
 
 // place is what the partitions of one log directory have in common. Immutable once the host runs.
 type place struct {
+	dir           string
 	fs            env.FS
 	files         *storage.Files
 	host, flusher actors.PID

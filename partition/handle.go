@@ -13,6 +13,8 @@ type Handle struct {
 	Partition protocol.TopicPartition
 	// TopicName is for messages to people and metrics.
 	TopicName string
+	// Dir is the name of the log directory it lives in (Dir.Name).
+	Dir string
 	// PID of the actor; zero if the log could not be opened, and then View().Err says why. Fixed for the life of the Handle.
 	PID actors.PID
 

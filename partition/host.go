@@ -207,7 +207,7 @@ func (h *Host) start(ctx *actors.Context) {
 		config := &flusher{dir: d.name, fs: d.fs, clock: h.config.Clock, observe: h.config.OnFlush}
 		pid := ctx.Spawn(actors.Spec{Name: "flusher-" + strconv.Itoa(i), New: func() actors.Actor { return config }})
 		d.place = &place{
-			fs: d.fs, files: storage.NewFiles(d.fs, h.config.OpenFiles), host: ctx.Self(), flusher: pid, node: h.config.Node,
+			dir: d.name, fs: d.fs, files: storage.NewFiles(d.fs, h.config.OpenFiles), host: ctx.Self(), flusher: pid, node: h.config.Node,
 			producers: producer.Config{ExpireAfter: h.config.ProducerExpiry},
 		}
 		h.scanning++

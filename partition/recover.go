@@ -112,6 +112,7 @@ func newReplicaActor(p *place, o *opening, log *storage.Log, producers *producer
 			End: log.EndOffset(), Flushed: log.FlushedOffset(), HighWatermark: log.StartOffset(),
 		}),
 	}
+	a.handle.Dir = p.dir
 	a.publish()
 	return a
 }

@@ -110,6 +110,7 @@ func (h *Host) giveUp(ctx *actors.Context, p *hosted, fault protocol.Fault) {
 		slog.String("dir", p.dir.name), slog.String("reason", fault.Reason))
 	v := &View{Err: fault.Code, Reason: fault.Reason, Config: p.config, LeaderEpoch: p.lead.LeaderEpoch}
 	p.handle = NewHandle(p.tp, p.lead.TopicName, actors.PID{}, v)
+	p.handle.Dir = p.dir.name
 	h.fresh = append(h.fresh, p.handle)
 	if h.config.OnOffline != nil {
 		h.config.OnOffline(p.tp, fault)
