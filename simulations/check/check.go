@@ -48,26 +48,30 @@ func (p *Partition) anomaly(c Class, format string, args ...any) Anomaly {
 	return Anomaly{Class: c, Key: p.Key, Text: fmt.Sprintf(format, args...)}
 }
 
-// checkers run on every partition, in this order.
-var checkers = []func(*Index, *Partition) []Anomaly{
-	inconsistentOffsets,
-	damagedRecords,
-	phantoms,
-	duplicates,
-	lostWrites,
-	unseen,
-	failedReads,
-	pollOrder,
-	intPollOrder,
-	sendOrder,
-	realtimeOrder,
-	ackOffsets,
-	unstableReads,
-	listOffsets,
-	foreignRecords,
-	logStart,
-	bounds,
-	watermark,
+// checkers run on every partition, in this order. Those marked always also run where durable media were destroyed: there records may
+// be gone and offsets used again, but nothing may be served that is not whole, or that was never sent, or that contradicts itself.
+var checkers = []struct {
+	always bool
+	check  func(*Index, *Partition) []Anomaly
+}{
+	{false, inconsistentOffsets},
+	{true, damagedRecords},
+	{true, phantoms},
+	{false, duplicates},
+	{false, lostWrites},
+	{false, unseen},
+	{true, failedReads},
+	{false, pollOrder},
+	{false, intPollOrder},
+	{false, sendOrder},
+	{false, realtimeOrder},
+	{false, ackOffsets},
+	{false, unstableReads},
+	{false, listOffsets},
+	{true, foreignRecords},
+	{false, logStart},
+	{true, bounds},
+	{false, watermark},
 }
 
 // History runs every checker and returns what they found, at most anomaliesMax of each class and partition.
@@ -79,8 +83,12 @@ const anomaliesMax = 3
 // Check runs every checker.
 func (x *Index) Check() (out []Anomaly) {
 	for _, p := range x.Partitions {
+		destroyed := x.mediaDestroyed(p.Key)
 		for _, c := range checkers {
-			found := c(x, p)
+			if destroyed && !c.always {
+				continue
+			}
+			found := c.check(x, p)
 			out = append(out, found[:min(len(found), anomaliesMax)]...)
 		}
 	}

@@ -59,7 +59,9 @@ type Op struct {
 	Key      protocol.TopicPartition // Partition is -1 for topic operations
 	// Era counts the power losses before the server incarnation that gave the answer; meaningless without one.
 	Era int
-	Err string
+	// Life numbers the server incarnation that gave the answer.
+	Life int
+	Err  string
 
 	// Send: one batch.
 	Acks       int16

@@ -43,6 +43,8 @@ type Entry struct {
 	Offset, Value int64
 	Sum           uint64 // 0 when only acknowledged
 	By            *Op    // who observed it first
+	// First and Latest are the eras of the first and the latest observation.
+	First, Latest int
 }
 
 // Log is the version order of one era: every offset at which something was observed, by acknowledgement or by poll, ascending.
@@ -175,7 +177,8 @@ func (p *Partition) build() {
 		for len(eras) <= p.era(op) {
 			eras = append(eras, nil)
 		}
-		eras[p.era(op)] = append(eras[p.era(op)], e)
+		e.First, e.Latest = p.era(op), p.era(op)
+		eras[e.First] = append(eras[e.First], e)
 	}
 	for _, op := range p.Ops {
 		if op.Func == Send && op.Outcome == OK && op.Offset >= 0 {
@@ -228,7 +231,7 @@ func (p *Partition) unify(raw []Entry) (out []Entry) {
 			continue
 		}
 		old := &out[n-1]
-		if old.Value != e.Value || old.Sum != 0 && e.Sum != 0 && old.Sum != e.Sum {
+		if !same(*old, e) {
 			p.Broken = append(p.Broken, p.anomaly(InconsistentOffsets, "offset %d holds value %d (%v) and value %d (%v)",
 				e.Offset, old.Value, old.By, e.Value, e.By))
 			continue
@@ -236,6 +239,11 @@ func (p *Partition) unify(raw []Entry) (out []Entry) {
 		old.Sum = max(old.Sum, e.Sum)
 	}
 	return out
+}
+
+// same reports whether two observations can be of one record.
+func same(a, b Entry) bool {
+	return a.Value == b.Value && (a.Sum == 0 || b.Sum == 0 || a.Sum == b.Sum)
 }
 
 // firstDifference is the smallest offset both know and disagree on.
@@ -246,7 +254,7 @@ func firstDifference(a, b []Entry) (int64, bool) {
 			i++
 		case a[i].Offset > b[j].Offset:
 			j++
-		case a[i].Value != b[j].Value || a[i].Sum != 0 && b[j].Sum != 0 && a[i].Sum != b[j].Sum:
+		case !same(a[i], b[j]):
 			return a[i].Offset, true
 		default:
 			i, j = i+1, j+1
@@ -255,7 +263,9 @@ func firstDifference(a, b []Entry) (int64, bool) {
 	return 0, false
 }
 
-// tailMustBeGone reports entries that survived behind a lost one: power loss takes a tail, it leaves no holes.
+// tailMustBeGone reports entries that survived behind a lost one: power loss takes a tail, it leaves no holes. Only those count that
+// are known to have been there together with the lost one; others may have been written after it was gone, which nobody saw happen.
+// What survived keeps the era in which it was first seen.
 func (p *Partition) tailMustBeGone(tail, seen []Entry) {
 	for i, j := 0, 0; i < len(tail) && j < len(seen); {
 		switch {
@@ -264,9 +274,12 @@ func (p *Partition) tailMustBeGone(tail, seen []Entry) {
 		case tail[i].Offset > seen[j].Offset:
 			j++
 		default:
-			if i > 0 && tail[i].Value == seen[j].Value {
-				p.Broken = append(p.Broken, p.anomaly(InconsistentOffsets, "value %d at offset %d survived a power loss that took offset %d (%v)",
-					tail[i].Value, tail[i].Offset, tail[0].Offset, tail[0].By))
+			if same(tail[i], seen[j]) {
+				seen[j].First = tail[i].First
+				if tail[i].First <= tail[0].Latest {
+					p.Broken = append(p.Broken, p.anomaly(InconsistentOffsets, "value %d at offset %d survived a power loss that took offset %d (%v)",
+						tail[i].Value, tail[i].Offset, tail[0].Offset, tail[0].By))
+				}
 			}
 			i, j = i+1, j+1
 		}
@@ -284,7 +297,7 @@ func merge(a, b []Entry) []Entry {
 			out, j = append(out, b[j]), j+1
 		default:
 			e := a[i]
-			e.Sum = max(e.Sum, b[j].Sum)
+			e.Sum, e.Latest = max(e.Sum, b[j].Sum), b[j].Latest
 			out, i, j = append(out, e), i+1, j+1
 		}
 	}

@@ -69,7 +69,7 @@ func (p *Partition) checkByTime(x *Index, op *Op) []Anomaly {
 		if e.Offset == op.Offset && ts < op.At {
 			return []Anomaly{p.anomaly(OffsetsListing, "offset %d answered for time %d holds time %d", op.Offset, op.At, ts)}
 		}
-		acked := w.Outcome == OK && w.Complete < op.Invoked
+		acked := w.Outcome == OK && w.Complete < op.Invoked && p.era(w) == p.era(op) && w.Offset >= 0
 		if e.Offset < limit && e.Offset >= removed && acked && ts >= op.At {
 			return []Anomaly{p.anomaly(OffsetsListing, "offset %d holds time %d, but %d was answered for time %d", e.Offset, ts, op.Offset, op.At)}
 		}

@@ -13,13 +13,13 @@ func lostWrites(x *Index, p *Partition) (out []Anomaly) {
 		return nil
 	}
 	bound := int64(-1)
-	survivors := map[int]int64{} // era -> largest offset of that era or earlier which the final read still saw
+	survivors := map[int]int64{} // era -> largest offset first seen in it that the final read still saw
 	for _, e := range p.Last().Entries {
 		if p.Read[e.Value] {
 			bound = e.Offset
 		}
-		if p.FinalRead[e.Value] && e.By.Func == Send {
-			survivors[p.era(e.By)] = max(survivors[p.era(e.By)], e.Offset)
+		if p.FinalRead[e.Value] {
+			survivors[e.First] = max(survivors[e.First], e.Offset)
 		}
 	}
 	for _, op := range p.Ops {

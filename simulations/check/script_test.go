@@ -38,6 +38,7 @@ type scripted struct {
 	t    *testing.T
 	rec  Recorder
 	era  int
+	life int
 	end  int64 // of the log, as far as anybody was told
 	open map[string]func()
 }
@@ -56,8 +57,9 @@ func (s *scripted) line(f []string) {
 		s.open[f[1]]()
 	case "power":
 		s.rec.Fault(Fault{Kind: PowerLoss})
-		s.era, s.end = s.era+1, 0
+		s.era, s.life, s.end = s.era+1, s.life+1, 0
 	case "kill":
+		s.life++
 		s.rec.Fault(Fault{Kind: ProcessKill})
 	case "destroy":
 		s.rec.Fault(Fault{Kind: MediaDestroyed, Key: key})
@@ -101,7 +103,7 @@ func (s *scripted) begin(key protocol.TopicPartition, f []string) func() {
 	}
 	p := s.rec.Invoke(op)
 	return func() {
-		p.Era = s.era
+		p.Era, p.Life = s.era, s.life
 		s.rec.Complete(p, outcome)
 		if p.Final {
 			s.rec.Finish(key)

@@ -1,18 +1,24 @@
 package check
 
-// watermark: the high watermark went back (I-HWMONO), or an acknowledged record was not below it.
+// watermark: the high watermark went back within one life of the broker (I-HWMONO), or an acknowledged record was not below it.
 //
 // Why it suffices: swept in real time, the largest watermark shown (or implied by an acknowledgement) so far bounds every answer asked
-// for later. With durability "os" a power loss may cut the log, so the bound starts anew with each era.
+// for later. A restarted broker may show less for a while, until it knows again what is durable: that is unavailability, and what it
+// shows below is compared record by record; "latest" must not be answered meanwhile, which is the list-offsets check (KIP-207).
 func watermark(_ *Index, p *Partition) (out []Anomaly) {
 	var marks []mark
+	add := func(m mark) {
+		m.era = m.op.Life
+		marks = append(marks, m)
+	}
 	for _, op := range p.Ops {
 		switch {
 		case op.Outcome != OK:
 		case op.Func == Poll:
-			marks = append(marks, p.heldTo(op, op.HighWatermark), p.tells(op, op.HighWatermark))
+			add(p.heldTo(op, op.HighWatermark))
+			add(p.tells(op, op.HighWatermark))
 		case op.Func == Send && op.Offset >= 0 && op.Acks != 0:
-			marks = append(marks, p.tells(op, op.Offset+int64(len(op.Values))))
+			add(p.tells(op, op.Offset+int64(len(op.Values))))
 		}
 	}
 	regressions(marks, func(a, told mark) {

@@ -8,8 +8,6 @@ import (
 	"io"
 	"time"
 
-	"go.etcd.io/raft/v3/raftpb"
-
 	"github.com/troupe-broker/troupe/cluster/raft"
 	"github.com/troupe-broker/troupe/partition/storage"
 	"github.com/troupe-broker/troupe/simulations/sim"
@@ -193,7 +191,7 @@ func (r *raftRun) Snapshot() []byte {
 func (r *raftRun) Lead(uint64, uint64) {}
 
 // Send implements raft.Effects.
-func (r *raftRun) Send(m *raftpb.Message) {
+func (r *raftRun) Send(m *raft.Message) {
 	r.w.Fail("a single voter sends %v", m)
 }
 

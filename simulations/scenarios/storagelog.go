@@ -37,6 +37,7 @@ func storageLog(seed uint64, trace io.Writer, prepare func(*sim.Disk)) *sim.Worl
 		r.config.RetentionBytes = r.config.SegmentBytes * 3
 	}
 	r.truncates = r.rng.Chance(0.4)
+	r.os = r.rng.Chance(0.5)
 	for life := 0; life < 4 && len(w.Failures()) == 0; life++ {
 		r.life(life)
 	}
@@ -52,6 +53,7 @@ type storageRun struct {
 	batches   []record.Batch
 	floor     int64
 	truncates bool
+	os        bool // what is not flushed counts too, as with durability=os: records may be deleted before they are durable
 
 	// What the host of the partition would keep, durable at once.
 	checkpoint *storage.Position
@@ -223,11 +225,15 @@ func (r *storageRun) step() {
 		p := l.Position()
 		r.checkpoint = &p
 	case n == 15:
-		to := r.rng.Between(l.StartOffset(), l.FlushedOffset())
+		limit := l.FlushedOffset()
+		if r.os {
+			limit = l.EndOffset()
+		}
+		to := r.rng.Between(l.StartOffset(), limit)
 		r.saved = max(r.saved, to)
 		err = l.AdvanceStart(to)
-	case n == 16 && l.FlushedOffset() == l.EndOffset():
-		if _, err = l.Retain(r.host.Process().Env().Clock.Now(), l.FlushedOffset()); err == nil {
+	case n == 16 && (r.os || l.FlushedOffset() == l.EndOffset()):
+		if _, err = l.Retain(r.process.Env().Clock.Now(), l.EndOffset()); err == nil {
 			r.saved = max(r.saved, l.StartOffset())
 		}
 	case n == 17 && r.truncates:
@@ -237,6 +243,7 @@ func (r *storageRun) step() {
 	case n == 19:
 		r.compare("running")
 	}
+	r.w.Trace.Printf("[%d, %d) flushed to %d, floor %d, saved start %d, error %v", l.StartOffset(), l.EndOffset(), l.FlushedOffset(), r.floor, r.saved, err)
 	if r.process.Dead() {
 		return
 	}

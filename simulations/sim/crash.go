@@ -159,15 +159,18 @@ func torn(c Crash, old, now *page) *page {
 	return &mixed
 }
 
-// processDied is kill -9: the cache stays, locks are free, and pages the kernel failed to write may be dropped.
-func (d *Disk) processDied() {
+// processDied is kill -9: the cache stays, locks are free, and pages that the kernel failed to write are dropped. It reports whether
+// there were such pages.
+func (d *Disk) processDied() (dropped bool) {
 	clear(d.locks)
 	d.root.walk("", func(name string, n *inode) {
 		if n.ghost != nil {
 			n.dropGhosts()
+			dropped = true
 			d.world.Trace.Printf("%s: the cache drops pages of %s that could not be written", d.name, name)
 		}
 	})
+	return dropped
 }
 
 // Rot flips one durable bit of a file chosen by match, and drops the page from the cache so that the next read sees it. It returns

@@ -37,7 +37,7 @@ type Disk struct {
 	Capacity int64
 	// Lies makes every sync say yes and do nothing: a disk no promise holds on, to see that breaking them is noticed.
 	Lies  bool
-	locks    map[string]*Process
+	locks map[string]*Process
 	// Counts of operations by kind, for reports.
 	Counts [opKinds]int64
 	// Injected counts the errors that rules injected; crashes are none.

@@ -101,10 +101,10 @@ func (p *Process) Dead() bool { return p.dead }
 // its power (PowerLoss) or only the process (Kill).
 func (p *Process) EndedAtOperation() bool { return p.atOp }
 
-// Exit ends the process as os.Exit does.
-func (p *Process) Exit() {
+// Exit ends the process as os.Exit does; see Kill.
+func (p *Process) Exit() (dropped bool) {
 	p.die("exit")
-	p.Host.Disk.processDied()
+	return p.Host.Disk.processDied()
 }
 
 // OnDeath arranges that f is called when the process dies.
@@ -123,11 +123,11 @@ func (p *Process) die(how string) {
 	}
 }
 
-// Kill is kill -9: the page cache survives, except pages that failed to be written and may be dropped.
-func (p *Process) Kill() {
+// Kill is kill -9: the page cache survives, except pages that failed to be written. It reports whether there were such.
+func (p *Process) Kill() (dropped bool) {
 	p.die("kill")
 	p.atOp = false
-	p.Host.Disk.processDied()
+	return p.Host.Disk.processDied()
 }
 
 // PowerLoss ends the process and everything that was not synced, as the crash draws.
@@ -136,6 +136,9 @@ func (p *Process) PowerLoss(c Crash) {
 	p.atOp = false
 	p.Host.Disk.powerLoss(c)
 }
+
+// Paused reports whether the process stands still.
+func (p *Process) Paused() bool { return p.paused }
 
 // Pause stops the process as SIGSTOP does: its clock runs on, its events wait.
 func (p *Process) Pause() { p.paused = true }

@@ -377,7 +377,8 @@ func (a *Admin) trimmed(op *check.Op, part *kmsg.DeleteRecordsResponseTopicParti
 		s.violate("admin: records of %v before %d were deleted, far beyond the end", op.Key, op.Before)
 		s.Rec.Complete(op, check.Info)
 	case code == protocol.None:
-		op.Offset, op.Era = part.LowWatermark, a.era()
+		op.Offset = part.LowWatermark
+		a.answeredBy(op)
 		if part.LowWatermark < op.Before {
 			s.violate("admin: low watermark %d of %v after deleting before %d", part.LowWatermark, op.Key, op.Before)
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/troupe-broker/troupe/simulations/check"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -209,8 +210,8 @@ func (c *client) hangUp(err error) {
 	c.redial()
 }
 
-// era is that of the connection.
-func (c *client) era() int { return c.conn.Era() }
+// answeredBy notes which life of the node answered op.
+func (c *client) answeredBy(op *check.Op) { op.Era, op.Life = c.conn.Era(), c.conn.Life() }
 
 // pause draws a waiting time around d.
 func (c *client) pause(d time.Duration) time.Duration {

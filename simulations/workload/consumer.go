@@ -325,7 +325,7 @@ func (s *Stage) record(c *client, p *place, part *kmsg.FetchResponseTopicPartiti
 		s.violate("%s: records of %v from %d all lie before it", c.name, p.key, p.offset)
 	}
 	done := s.Rec.InvokeAt(began, op)
-	done.Era = c.era()
+	c.answeredBy(done)
 	s.Rec.Complete(done, check.OK)
 	return next
 }

@@ -28,6 +28,7 @@ type Conn interface {
 	// Send carries one frame without its length prefix. The frame belongs to the connection from then on.
 	Send(frame []byte)
 	Close()
-	// Era counts the power losses before this life of the node.
+	// Era counts the power losses before this life of the node, and Life numbers it.
 	Era() int
+	Life() int
 }

@@ -36,8 +36,9 @@ func (c *client) list(t *Topic, key protocol.TopicPartition, at int64, process i
 		c.stage.saw("ListOffsets", part.ErrorCode)
 		if code == protocol.None && !t.ambiguous() {
 			op := c.stage.Rec.InvokeAt(began, check.Op{
-				Process: process, Func: check.ListOffsets, Key: key, At: at, Offset: part.Offset, Timestamp: part.Timestamp, Era: c.era(),
+				Process: process, Func: check.ListOffsets, Key: key, At: at, Offset: part.Offset, Timestamp: part.Timestamp,
 			})
+			c.answeredBy(op)
 			c.stage.Rec.Complete(op, check.OK)
 		}
 		if code != protocol.None && (part.Offset != -1 || part.Timestamp != -1) {

@@ -45,6 +45,7 @@ type sending struct {
 	op       *check.Op
 	sequence int32
 	began    time.Duration
+	sent     bool
 	unsure   bool // an attempt ended without a definite answer
 }
 
@@ -212,6 +213,7 @@ func (p *Producer) send(batch []pair) {
 	for _, x := range batch {
 		p.addTo(req, x)
 		x.l.inFlight++
+		x.b.sent = true
 	}
 	p.inFlight++
 	p.call(req, func(r kmsg.Response, err error) {
@@ -308,7 +310,8 @@ func (p *Producer) judge(x pair, part *kmsg.ProduceResponseTopicPartition) {
 
 func (p *Producer) acknowledge(x pair, part *kmsg.ProduceResponseTopicPartition) {
 	op := x.b.op
-	op.Offset, op.LogStart, op.Era = part.BaseOffset, part.LogStartOffset, p.era()
+	op.Offset, op.LogStart = part.BaseOffset, part.LogStartOffset
+	p.answeredBy(op)
 	if part.BaseOffset < 0 {
 		p.stage.violate("%s: acknowledged at offset %d", p.name, part.BaseOffset)
 	}
@@ -337,6 +340,7 @@ func (p *Producer) finish(x pair, outcome check.Outcome, err error) {
 // unknown is an attempt that may or may not have appended the batch.
 func (p *Producer) unknown(x pair, err error) {
 	if p.acks == 0 && err == nil {
+		p.stage.Acked++ // as much as there will ever be
 		p.finish(x, check.Info, nil)
 		return
 	}
@@ -411,7 +415,7 @@ func (p *Producer) retire(err error) {
 		for len(l.batches) > 0 {
 			b := l.batches[0]
 			outcome := check.Info
-			if !b.unsure && l.inFlight == 0 {
+			if !b.sent {
 				outcome = check.Fail
 			}
 			p.finish(pair{l, b}, outcome, err)

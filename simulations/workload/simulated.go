@@ -47,3 +47,5 @@ type simulatedConn struct {
 }
 
 func (c simulatedConn) Era() int { return c.era }
+
+func (c simulatedConn) Life() int { return c.Process().Life }
