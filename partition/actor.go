@@ -114,6 +114,7 @@ func (a *replicaActor) EndTurn(ctx *actors.Context) {
 	a.write(ctx)
 	a.flushIfDue(ctx)
 	a.settle(ctx)
+	a.trimIfFull(ctx)
 	a.saveSnapshot(ctx)
 	a.retireWhenQuiet(ctx)
 	a.rearm(ctx)

@@ -232,7 +232,7 @@ func TestPanicForgetsNobody(t *testing.T) {
 	}
 }
 
-// Under durability=os nothing waits for the disk, and the disk is not bothered before a segment's worth or the housekeep.
+// Under durability=os nothing waits for the disk, and the disk is not bothered before flushBytesOS or the housekeep.
 func TestOSDurabilityDoesNotWaitForTheDisk(t *testing.T) {
 	config := osConfig()
 	config.SegmentBytes = 1000
@@ -247,16 +247,31 @@ func TestOSDurabilityDoesNotWaitForTheDisk(t *testing.T) {
 			t.Error("a flush after one batch")
 		}
 	}
-	for range 20 {
+	s.actor.unflushed = flushBytesOS - 1
+	m, _ = s.message(1, producing{value: "some more bytes"})
+	actortest.Take[*flush](t, s.turn(m))
+}
+
+// Under durability=os retention.bytes is applied as soon as a whole segment is too much, and what it drops goes without a flush of
+// what stays.
+func TestOSDurabilityTrimsWithoutFlushing(t *testing.T) {
+	config := osConfig()
+	config.Delete, config.SegmentBytes, config.RetentionBytes = true, 1000, 2000
+	s := newStage(t, config)
+	for range 200 {
 		m, _ := s.message(1, producing{value: "some more bytes"})
-		effects = s.turn(m)
-		if s.actor.flushing {
-			break
+		for _, e := range s.turn(m) {
+			if sent, ok := e.(actortest.Sent); ok && sent.To.Equal(flusherPID) {
+				f := sent.Msg.(*flush)
+				s.turn(&flushed{task: f.task, err: f.task.Run()})
+			}
 		}
 	}
-	actortest.Take[*flush](t, effects)
-	if s.actor.log.Size() > 2000 {
-		t.Errorf("the first flush after %d bytes", s.actor.log.Size())
+	if size := s.actor.log.Size(); size > 4000 {
+		t.Errorf("%d bytes are kept of retention.bytes=2000", size)
+	}
+	if s.actor.log.StartOffset() == 0 || s.actor.log.EndOffset() != 201 && s.actor.log.EndOffset() != 200 {
+		t.Errorf("the log goes from %d to %d", s.actor.log.StartOffset(), s.actor.log.EndOffset())
 	}
 }
 

@@ -24,6 +24,9 @@ const (
 	// snapshotsKept are the newest producer snapshots of a log. More than one, because the recovery of the transaction index may
 	// have to begin at the one before the last.
 	snapshotsKept = 3
+	// flushBytesOS is what durability=os appends, in bytes, before it flushes in the background: what a start may have to scan. A log
+	// with larger segments flushes a segment at a time, as Kafka does.
+	flushBytesOS = 1 << 30
 )
 
 // deadline of a request; 0 means that it has none.
@@ -73,7 +76,7 @@ func (a *replicaActor) rearm(ctx *actors.Context) {
 }
 
 // flushIfDue asks for the flush that the configuration wants by now: under durability=disk of everything at once; under
-// durability=os at flush.messages, after a segment's worth of bytes, and flush.ms after the first unflushed append. What these leave
+// durability=os at flush.messages, after flushBytesOS or a segment's worth of bytes, and flush.ms after the first unflushed append. What these leave
 // is flushed by the host's housekeep.
 func (a *replicaActor) flushIfDue(ctx *actors.Context) {
 	if a.flushing || a.ending == failed || a.ending == closed || a.log.FlushedOffset() == a.log.EndOffset() || a.flushAt != 0 {
@@ -83,7 +86,7 @@ func (a *replicaActor) flushIfDue(ctx *actors.Context) {
 	switch {
 	case c.Durability == protocol.DurabilityDisk,
 		a.ending == closing,
-		a.unflushed >= c.SegmentBytes,
+		a.unflushed >= max(c.SegmentBytes, flushBytesOS),
 		c.FlushMessages > 0 && a.behind >= c.FlushMessages:
 		a.flush(ctx)
 	case c.FlushTime > 0 && c.FlushTime < flushTimeOff:
@@ -149,6 +152,7 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 	}
 	a.touched = false
 	if m.retain {
+		a.producers.Expire(ctx.Now().UnixMilli())
 		if err := a.retain(ctx); err != nil {
 			a.fail(ctx, err)
 			return
@@ -159,7 +163,11 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 		a.snapshotBytes = 0
 	}
 	a.name(ctx)
-	a.flush(ctx)
+	if m.retain && a.config.Durability == protocol.DurabilityOS {
+		a.trim(ctx)
+	} else {
+		a.flush(ctx)
+	}
 	if a.flushing {
 		a.reporting = true
 		return
@@ -184,13 +192,39 @@ func (a *replicaActor) name(ctx *actors.Context) {
 	})
 }
 
-// retain applies retention and forgets producers. The files go with the next flush.
+// trimIfFull applies retention.bytes as soon as a whole segment is too much, instead of at the next walk: segments that go while they are
+// still in the page cache cost the disk nothing. Under durability=disk the files go with the next flush, which is under way.
+func (a *replicaActor) trimIfFull(ctx *actors.Context) {
+	c := a.config
+	if !c.Delete || c.RetentionBytes < 0 || a.log.Size()-c.RetentionBytes <= c.SegmentBytes || a.flushing && c.Durability == protocol.DurabilityOS {
+		return
+	}
+	if err := a.retain(ctx); err != nil {
+		a.fail(ctx, err)
+		return
+	}
+	if c.Durability == protocol.DurabilityOS {
+		a.trim(ctx)
+	}
+}
+
+// trim takes dropped segments off the disk without a flush.
+func (a *replicaActor) trim(ctx *actors.Context) {
+	if a.flushing {
+		return
+	}
+	if task := a.log.TrimTask(); task != nil {
+		a.flushing = true
+		ctx.Send(a.flusher, &flush{task: task, from: ctx.Self()})
+	}
+}
+
+// retain applies retention. The files go with the next flush, or trim.
 func (a *replicaActor) retain(ctx *actors.Context) error {
-	a.producers.Expire(ctx.Now().UnixMilli())
 	dropped, err := a.log.Retain(ctx.Now(), a.leader.HighWatermark())
 	if dropped > 0 {
 		a.moved = true
-		ctx.Logger().Info("retention dropped segments", slog.String("topic", a.handle.TopicName),
+		ctx.Logger().Debug("retention dropped segments", slog.String("topic", a.handle.TopicName),
 			slog.String("partition", a.handle.Partition.String()), slog.Int("segments", dropped), slog.Int64("logStart", a.log.StartOffset()))
 	}
 	switch {

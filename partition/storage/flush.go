@@ -65,6 +65,27 @@ func (t *FlushTask) Housekeeping() bool {
 // End is the offset up to which the task makes the log durable.
 func (t *FlushTask) End() int64 { return t.endOffset }
 
+// TrimTask returns the work to take dropped segments off the disk without making any record durable, or nil if there is nothing to
+// take off, a task is in flight or the log is offline. It is for durability=os: segments that retention drops soon after they were
+// written need never reach the disk. The names of the segments that remain are durable before any of the dropped ones goes, so a crash
+// finds the log beginning where it does now. Run it like any other task, and hand it to Flushed, which then advances nothing.
+func (l *Log) TrimTask() *FlushTask {
+	if l.failure != nil || l.flight != nil || len(l.doomed) == 0 {
+		return nil
+	}
+	t := l.spare
+	if t == nil {
+		t = &FlushTask{}
+	}
+	*t = FlushTask{
+		log: l.shared, truncations: l.truncations.Load(), end: l.durable, endOffset: l.flushed,
+		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), aborted: t.aborted[:0],
+		dir: l.dirChanges != l.dirSynced, dirChanges: l.dirChanges,
+	}
+	l.spare, l.flight = nil, t
+	return t
+}
+
 // flushTask with all also writes index entries that would otherwise wait in memory.
 func (l *Log) flushTask(all bool) *FlushTask {
 	if l.failure != nil || l.flight != nil {
