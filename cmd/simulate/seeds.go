@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,9 @@ func child(o options, out io.Writer) (int, error) {
 	}
 	return 0, nil
 }
+
+// missedFrom is the number of seeds from which on it is worth saying what none of them met.
+const missedFrom = 200
 
 // total is what the last line says.
 type total struct {
@@ -229,6 +233,9 @@ func (t *total) report(o options, out io.Writer, took time.Duration) int {
 	runs := t.seeds
 	if o.twice {
 		runs *= 2
+	}
+	if missed := scenarios.Missed(t.seen); o.scenario == "swarm" && t.seeds >= missedFrom && len(missed) > 0 {
+		fmt.Fprintf(out, "never seen in %d seeds: %s\n", t.seeds, strings.Join(missed, "; "))
 	}
 	fmt.Fprintf(out, "%d seeds, %d steps, %.0f virtual seconds, %d batches acknowledged, %d records read back, %d seeds with violations",
 		t.seeds, t.steps, t.virtual.Seconds(), t.acked, t.read, t.violated)

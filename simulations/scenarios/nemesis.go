@@ -37,6 +37,7 @@ func (r *run) unleash() *nemesis {
 	n.every("read-error", p.ReadErrors, func(s *sim.Stream) { n.inject(s, sim.OpRead, sim.EIO) })
 	n.every("full", p.FullDisks, n.fillDisk)
 	n.every("split", p.Splits, n.split)
+	n.every("operator", time.Second, func(*sim.Stream) { n.operate() })
 	if p.Rot > 0 {
 		n.every("rot", p.Span/time.Duration(p.Rot+1), n.rot)
 	}
@@ -58,6 +59,18 @@ func (n *nemesis) every(name string, mean time.Duration, f func(*sim.Stream)) {
 	}
 	if mean > 0 {
 		next()
+	}
+}
+
+// operate restarts a node with something offline that its disk made fail; it is the cure the broker asks for.
+func (n *nemesis) operate() {
+	if l := n.node; l != nil && l.ready && !l.stopping && n.host.Disk.Injected > l.injected && l.wounded() {
+		n.count("restarts by the operator")
+		if n.down.Chance(0.5) {
+			n.crash(false)
+		} else {
+			n.stopCleanly()
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func startNode(r *run, p *sim.Process) *node {
 		return nil
 	}
 	n.broker, err = broker.Build(p.Env(), broker.Config{
-		Settings: settings, Version: "simulated", Logger: p.Logger(), Dispatcher: p.Dispatcher(), OnFailure: p.OnFailure,
+		Settings: settings, Version: "simulated", Logger: p.Logger(func(m string) { r.count("log: " + m) }), Dispatcher: p.Dispatcher(), OnFailure: p.OnFailure,
 		OnDeliver: p.OnDeliver, AdjustLog: r.adjustLog, Ready: func() { n.ready = true }, Failed: n.failed,
 	})
 	if err != nil {

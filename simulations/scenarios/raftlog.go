@@ -68,7 +68,7 @@ func (r *raftRun) live() {
 		r.w.Fail("open file system: %v", err)
 		return
 	}
-	cfg := raft.Config{ID: 1, Voters: []uint64{1}, FS: files, Files: storage.NewFiles(files, 8), Dir: "meta", Logger: r.proc.Logger()}
+	cfg := raft.Config{ID: 1, Voters: []uint64{1}, FS: files, Files: storage.NewFiles(files, 8), Dir: "meta", Logger: r.proc.Logger(func(string) {})}
 	member, recovered, err := raft.Open(cfg, r)
 	switch {
 	case r.proc.Dead():

@@ -47,6 +47,7 @@ type run struct {
 	wasFull     bool // the disk was, at some time
 	rotNext     int  // bits to rot while the node is down
 	seen        map[string]int
+	acks        int
 	admin       *workload.Admin
 	producers   []*workload.Producer
 	consumers   []*workload.Consumer
@@ -78,6 +79,7 @@ func newRun(seed uint64, plan Plan, trace io.Writer) *run {
 		World: w, Network: r.net, Host: r.host, Accept: r.accept, EraOf: func(p *sim.Process) int { return r.eras[p] },
 	}
 	r.stage = workload.NewStage(r.env, plan.Clients, w.Fail)
+	r.stage.Acknowledged = r.audit
 	r.stage.Excused = func(t *workload.Topic) bool {
 		return t.Durability == protocol.DurabilityOS && r.powerLosses > 0 || len(r.rotten) > 0
 	}

@@ -333,6 +333,24 @@ func (d *Disk) Durable(name string) (content []byte, ok bool) {
 	return content, true
 }
 
+// DurableNames are the entries of the directory that no power loss can take any more, sorted; nil if the directory itself could go.
+func (d *Disk) DurableNames(dir string) (names []string) {
+	n := d.root
+	for part := range strings.SplitSeq(strings.Trim(path.Clean(dir), "/"), "/") {
+		if !n.dir || n.touched(part) || n.durable[part] == nil {
+			return nil
+		}
+		n = n.durable[part]
+	}
+	for name := range n.durable {
+		if !n.touched(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 func (n *inode) touched(name string) bool {
 	return slices.ContainsFunc(n.pending, func(c change) bool { return slices.Contains(c.names[:c.n], name) })
 }

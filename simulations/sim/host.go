@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"fmt"
+	"context"
 	"log/slog"
 	"time"
 
@@ -249,12 +249,44 @@ type timer struct {
 // Stop reports whether the timer had not fired.
 func (t timer) Stop() bool { return t.w.Cancel(t.e) }
 
-// Logger writes what a node logs into the trace. The hash does not depend on it.
-func (p *Process) Logger() *slog.Logger {
-	if !p.Host.World.Trace.On() {
-		return slog.New(slog.DiscardHandler)
+// Logger counts what a node warns of and, if somebody looks, writes everything into the trace. The hash does not depend on it.
+func (p *Process) Logger(count func(message string)) *slog.Logger {
+	h := logged{level: slog.LevelWarn, count: count, Handler: slog.DiscardHandler}
+	if p.Host.World.Trace.On() {
+		h.level = slog.LevelDebug
+		h.Handler = slog.NewTextHandler(logLine{p}, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime})
 	}
-	return slog.New(slog.NewTextHandler(logLine{p}, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime}))
+	return slog.New(h)
+}
+
+// logged is a handler that counts warnings before another one gets them.
+type logged struct {
+	slog.Handler
+	level slog.Level
+	count func(message string)
+}
+
+// Enabled implements slog.Handler.
+func (l logged) Enabled(_ context.Context, level slog.Level) bool { return level >= l.level }
+
+// Handle implements slog.Handler.
+func (l logged) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		l.count(r.Message)
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (l logged) WithAttrs(a []slog.Attr) slog.Handler {
+	l.Handler = l.Handler.WithAttrs(a)
+	return l
+}
+
+// WithGroup implements slog.Handler.
+func (l logged) WithGroup(name string) slog.Handler {
+	l.Handler = l.Handler.WithGroup(name)
+	return l
 }
 
 func withoutTime(_ []string, a slog.Attr) slog.Attr {
@@ -267,6 +299,6 @@ func withoutTime(_ []string, a slog.Attr) slog.Attr {
 type logLine struct{ p *Process }
 
 func (l logLine) Write(b []byte) (int, error) {
-	l.p.Host.World.Trace.Printf("%s log: %s", l.p.Host.Name, fmt.Sprintf("%s", b[:max(0, len(b)-1)]))
+	l.p.Host.World.Trace.Printf("%s log: %s", l.p.Host.Name, b[:max(0, len(b)-1)])
 	return len(b), nil
 }

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -170,6 +171,7 @@ func (a *Admin) open(t *Topic, began check.Instant) {
 		Process: a.process, Func: check.CreateTopic, Key: protocol.TopicPartition{Topic: t.ID, Partition: -1},
 	})
 	s.Rec.Complete(t.created, check.OK)
+	s.sometimes("topic made again under the name of a deleted one", slices.ContainsFunc(s.all, func(o *Topic) bool { return o.Name == t.Name }))
 	s.addTopic(t)
 }
 
@@ -357,6 +359,10 @@ func (a *Admin) trim(t *Topic, key protocol.TopicPartition) {
 	rt.Topic, rt.Partitions = t.Name, append(rt.Partitions, rp)
 	req.Topics = append(req.Topics, rt)
 	op := s.Rec.Invoke(check.Op{Process: a.process, Func: check.DeleteRecords, Key: key, Before: before, Offset: -1})
+	s.trimmed[key] = max(s.trimmed[key], before)
+	if before < 0 {
+		s.trimmed[key] = math.MaxInt64
+	}
 	a.busy = true
 	a.call(req, func(r kmsg.Response, err error) {
 		a.busy = false

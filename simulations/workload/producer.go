@@ -47,6 +47,8 @@ type sending struct {
 	began    time.Duration
 	sent     bool
 	unsure   bool // an attempt ended without a definite answer
+	life     int  // of the node, when it was first sent
+	behind   int  // batches of the lane composed since
 }
 
 // StartProducer begins a producer of its own process.
@@ -190,7 +192,12 @@ func (p *Producer) compose(l *lane) *sending {
 		at += int64(p.rng.IntN(3))
 	}
 	b := &sending{op: p.stage.Rec.Invoke(op), sequence: l.next, began: p.stage.env.Now()}
-	l.next = advance(l.next, len(op.Values))
+	next := advance(l.next, len(op.Values))
+	p.stage.sometimes("sequence wrapped", next < l.next)
+	l.next = next
+	for _, o := range l.batches {
+		o.behind++
+	}
 	l.batches = append(l.batches, b)
 	return b
 }
@@ -214,6 +221,9 @@ func (p *Producer) send(batch []pair) {
 		p.addTo(req, x)
 		x.l.inFlight++
 		x.b.sent = true
+		if x.b.life == 0 && p.conn != nil {
+			x.b.life = p.conn.Life()
+		}
 	}
 	p.inFlight++
 	p.call(req, func(r kmsg.Response, err error) {
@@ -320,6 +330,14 @@ func (p *Producer) acknowledge(x pair, part *kmsg.ProduceResponseTopicPartition)
 	}
 	p.stage.Acked++
 	end := part.BaseOffset + int64(len(op.Values))
+	repeated := x.b.unsure && end <= p.stage.highest[op.Key]
+	p.stage.sometimes("repeated batch recognised", repeated)
+	p.stage.sometimes("repeated batch recognised by a later life", repeated && op.Life != x.b.life)
+	p.stage.sometimes("repeated batch recognised with four behind it", repeated && x.b.behind >= 4)
+	p.stage.sometimes("batch decided by a later life", op.Life != x.b.life)
+	if !x.l.topic.gone {
+		p.stage.Acknowledged(x.l.topic, op)
+	}
 	p.stage.highest[op.Key] = max(p.stage.highest[op.Key], end)
 	p.finish(x, check.OK, nil)
 }

@@ -67,16 +67,20 @@ type Stage struct {
 	highest map[protocol.TopicPartition]int64
 	// Excused says that acknowledged records may be gone, so that fencing a producer by its sequence is no surprise.
 	Excused func(*Topic) bool
-	// Seen counts answers by API and error code.
+	// Seen counts answers by API and error code, and rare things that clients met.
 	Seen map[string]int
+	// Acknowledged, if set, hears of every acknowledged batch of a topic nobody asked to delete.
+	Acknowledged func(*Topic, *check.Op)
+	// trimmed is the largest offset before which somebody asked to delete records.
+	trimmed map[protocol.TopicPartition]int64
 }
 
 // NewStage sets the stage; violate hears of what clients find wrong at once.
 func NewStage(e Env, s Settings, violate func(format string, args ...any)) *Stage {
 	return &Stage{
 		Settings: s, env: e, violations: violate, highest: map[protocol.TopicPartition]int64{}, Seen: map[string]int{},
-		identities: map[int64]string{},
-		Excused:    func(*Topic) bool { return false },
+		identities: map[int64]string{}, trimmed: map[protocol.TopicPartition]int64{}, Acknowledged: func(*Topic, *check.Op) {},
+		Excused: func(*Topic) bool { return false },
 	}
 }
 
@@ -142,4 +146,14 @@ func (s *Stage) identity(name string, id int64) {
 		s.violate("producer id %d was given to %s and to %s", id, other, name)
 	}
 	s.identities[id] = name
+}
+
+// Trimmed is the offset before which somebody asked to delete records of a partition.
+func (s *Stage) Trimmed(key protocol.TopicPartition) int64 { return s.trimmed[key] }
+
+// sometimes counts something rare, if it happened.
+func (s *Stage) sometimes(what string, happened bool) {
+	if happened {
+		s.Seen[what]++
+	}
 }

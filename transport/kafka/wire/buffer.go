@@ -76,8 +76,9 @@ func (b *Buffer) Release() {
 }
 
 func poison(b []byte) {
-	for i := range b {
-		b[i] = 0xdd
+	b[0] = 0xdd
+	for n := 1; n < len(b); n *= 2 { // a simulation spends a third of its time here if it goes byte by byte
+		copy(b[n:], b[:n])
 	}
 }
 
