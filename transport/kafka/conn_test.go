@@ -275,6 +275,10 @@ func TestUnfinishedRequestEndsTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone(t, nc)
+	shut(l)
+	if n := w.server.Metrics.ConnectionsBroken.Load(); n != 1 {
+		t.Errorf("%d connections counted", n)
+	}
 	if w.memory.InUse() != 0 {
 		t.Errorf("%d bytes of receive buffers are still held", w.memory.InUse())
 	}

@@ -99,7 +99,7 @@ func (p *pipeline) answered() bool {
 		return false
 	}
 	x := p.at(p.first)
-	return x.done && x.begun
+	return x.done
 }
 
 // next takes the oldest request out if it is answered; nil if it is not. The caller frees the slot.

@@ -108,23 +108,31 @@ func TestSessionBoundsWhatIsUnderWay(t *testing.T) {
 
 func TestClosedSessionForgetsAndReleasesEverything(t *testing.T) {
 	w := newWorld(t)
-	parts := w.topic("events", 2)
+	parts := w.topic("events", 1)
+	quiet := w.topic("quiet", 2)
 	parts[0].hold = true
 	c := w.connect()
 	c.push(9, produceRequest(-1, "events", batch(1)))
-	c.push(11, fetchRequest("events", 9, 0))
-	c.push(11, fetchRequest("events", 5, 0))
-	w.produce("events", 1, 1)
+	c.push(11, fetchRequest("quiet", 0, 0))
+	c.push(11, fetchRequest("quiet", 0))
+	c.push(11, fetchRequest("events", 0))
+	w.run()
+	if len(quiet[0].waits) != 2 || len(quiet[1].waits) != 1 {
+		t.Fatalf("%d and %d readers are waiting", len(quiet[0].waits), len(quiet[1].waits))
+	}
 	c.session.Close()
 	w.run()
 	parts[0].flush()
-	for i, p := range parts {
+	for i, p := range quiet {
 		if len(p.waits) > 0 {
 			t.Errorf("partition %d has %d readers waiting", i, len(p.waits))
 		}
 	}
 	if w.memory.InUse() != 0 {
 		t.Errorf("%d bytes of receive buffers are still held", w.memory.InUse())
+	}
+	if n := w.server.Metrics.FetchesParked.Load(); n != 0 {
+		t.Errorf("%d fetches are parked", n)
 	}
 	if err := c.frame([]byte{0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff}); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed session says %v", err)

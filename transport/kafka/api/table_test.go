@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
@@ -135,6 +137,29 @@ func TestAnnouncedCountsAllocateNothing(t *testing.T) {
 					t.Errorf("%s v%d, %s: %d bytes allocated for %d", r.Name, version, name, grown, len(body))
 				}
 			}
+		}
+	}
+}
+
+// What is all there can still be too much: a name of nothing takes two bytes on the wire and fifty in memory.
+func TestElementsAreChargedForWhatTheyTake(t *testing.T) {
+	metadata := newTable()[3]
+	body := binary.AppendUvarint(nil, 1<<19+1)
+	for range 1 << 19 {
+		body = append(body, 1, 0)
+	}
+	body = append(body, 0, 0, 0, 0)
+	if err := metadata.layout.scan(9, true, body); err == nil {
+		t.Error("half a million empty names are let through")
+	}
+	var req kmsg.MetadataRequest
+	for i := range 20_000 {
+		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: kmsg.StringPtr(fmt.Sprint("topic ", i))})
+	}
+	for version := int16(0); version <= 13; version++ {
+		req.Version = version
+		if err := metadata.layout.scan(version, flexibleAt(3, version), req.AppendTo(nil)); err != nil {
+			t.Errorf("v%d: a request for 20,000 topics: %v", version, err)
 		}
 	}
 }
