@@ -42,7 +42,7 @@ tidy:  ## the rules of the house
 	$(GO) test ./simulations/tidy
 
 sim: build  ## SEEDS simulated nodes with power failures, torn writes and I/O errors
-	bin/simulate --seeds $(SEEDS)
+	bin/simulate --seeds 1..$(SEEDS)
 
 bench: build  ## the machine's limit, Apache Kafka and troupe side by side
 	$(GO) run ./simulations/bench -troupe bin/troupe
@@ -50,6 +50,6 @@ bench: build  ## the machine's limit, Apache Kafka and troupe side by side
 clean:
 	rm -rf bin
 
-test: build unit race fuzz  ## everything that must hold
-	bin/simulate --seeds $(TESTSEEDS)
-	@echo "make test: build, unit tests, race detector, fuzzing and $(TESTSEEDS) simulated nodes: all passed"
+test: build race fuzz  ## everything that must hold; ends with the summary of the unit tests
+	bin/simulate --seeds 1..$(TESTSEEDS) --twice
+	$(MAKE) --no-print-directory unit
