@@ -225,6 +225,62 @@ func limitFetch(work string, conns int, warm, span time.Duration) (fetchResult, 
 	return fetchResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.CPU() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
 }
 
+// limitDisk measures what the disk takes: as many files as the load has partitions, each appending 256 KiB and waiting for fdatasync,
+// over and over, rolling and removing as the sink does. No log that acknowledges from the disk can be faster on this machine.
+func limitDisk(work string, files int, span time.Duration) (produceResult, error) {
+	dir := filepath.Join(work, "disk")
+	defer os.RemoveAll(dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return produceResult{}, err
+	}
+	type outcome struct {
+		bytes int64
+		err   error
+	}
+	done, end := make(chan outcome, files), time.Now().Add(span)
+	for i := range files {
+		go func() {
+			n, err := appendAndSync(filepath.Join(dir, strconv.Itoa(i)), end)
+			done <- outcome{n, err}
+		}()
+	}
+	var bytes int64
+	for range files {
+		o := <-done
+		if o.err != nil {
+			return produceResult{}, o.err
+		}
+		bytes += o.bytes
+	}
+	return produceResult{MBps: float64(bytes) / span.Seconds() / 1e6}, nil
+}
+
+func appendAndSync(prefix string, end time.Time) (bytes int64, err error) {
+	block := make([]byte, 256<<10)
+	for n := 0; ; n++ {
+		f, err := os.Create(fmt.Sprintf("%s-%d", prefix, n))
+		if err != nil {
+			return bytes, err
+		}
+		for size := 0; size < segmentBytes; size += len(block) {
+			if !time.Now().Before(end) {
+				return bytes, f.Close()
+			}
+			if _, err := f.Write(block); err != nil {
+				return bytes, err
+			}
+			if err := unix.Fdatasync(int(f.Fd())); err != nil {
+				return bytes, err
+			}
+			bytes += int64(len(block))
+		}
+		f.Close()
+		if n >= keepSegments {
+			os.Remove(fmt.Sprintf("%s-%d", prefix, n-keepSegments))
+		}
+	}
+}
+
 // syncLatency is the p50 and p99 in milliseconds of a 4 KiB append followed by fdatasync.
 func syncLatency(work string, n int) (p50, p99 float64, err error) {
 	f, err := os.CreateTemp(work, "sync")

@@ -126,6 +126,11 @@ func (r *run) produceRounds(row, label string, b *process.Broker, load produceLo
 				return err
 			}
 			r.report.add(row, "limit", sample{"MB/s": top.MBps, "CPU s/GB": top.CPUPerGB})
+			disk, err := limitDisk(r.work, int(load.Partitions), r.span/2)
+			if err != nil {
+				return err
+			}
+			r.report.add(row, "limit of the disk", sample{"MB/s": disk.MBps})
 		}
 		load.Warm, load.For = r.span/2, r.span
 		got, err := load.run(b)
