@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 
@@ -23,68 +22,6 @@ const (
 	metaName           = "meta.properties"
 	cleanShutdownName  = ".kafka_cleanshutdown"
 )
-
-// fileSizeMax bounds a checkpoint that is read: 64 MiB hold more than half a million partitions.
-const fileSizeMax = 64 << 20
-
-// readFile reads a small file whole.
-func readFile(files env.FS, name string) ([]byte, error) {
-	f, err := files.Open(name, false)
-	if err != nil {
-		return nil, fmt.Errorf("opening %q: %w", name, err)
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", name, err)
-	}
-	if size > fileSizeMax {
-		return nil, &Corruption{File: name, Offset: -1, Reason: fmt.Sprintf("%d bytes are too many", size)}
-	}
-	b := make([]byte, size)
-	if _, err := readFull(f, b, 0); err != nil {
-		return nil, fmt.Errorf("reading %q: %w", name, err)
-	}
-	return b, nil
-}
-
-// replaceFile makes dir/name hold data, or leaves it as it was, whatever happens: it writes another file, syncs it, renames it and
-// syncs the directory. ErrNoSpace if the disk is full; the old file is then in place. Blocks.
-func replaceFile(files env.FS, dir, name string, data []byte) error {
-	name = path.Join(dir, name)
-	temp := name + tempSuffix
-	if err := files.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing %q: %w", temp, err)
-	}
-	f, err := files.Create(temp)
-	if err == nil {
-		_, err = f.WriteAt(data, 0)
-		if isNoSpace(err) {
-			_ = f.Close()
-			_ = files.Remove(temp) // it holds space others need; it is also removed by the next writer
-		}
-	}
-	if isNoSpace(err) {
-		return fmt.Errorf("writing %q: %w: %w", temp, ErrNoSpace, err)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %q: %w", temp, err)
-	}
-	err = f.Sync()
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = files.Rename(temp, name)
-	}
-	if err == nil {
-		err = files.SyncDir(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("replacing %q: %w", name, err)
-	}
-	return nil
-}
 
 // PartitionOffset is a line of a Kafka offset checkpoint.
 type PartitionOffset struct {
@@ -106,13 +43,13 @@ func WriteOffsets(files env.FS, name string, entries []PartitionOffset) error {
 		b = strconv.AppendInt(b, e.Offset, 10)
 		b = append(b, '\n')
 	}
-	return replaceFile(files, ".", name, b)
+	return ReplaceFile(files, ".", name, b)
 }
 
 // ReadOffsets reads what WriteOffsets wrote; nothing if the file does not exist. ErrCorrupt if it does not hold together: use none
 // of it.
 func ReadOffsets(files env.FS, name string) ([]PartitionOffset, error) {
-	b, err := readFile(files, name)
+	b, err := ReadFile(files, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -164,12 +101,12 @@ type PartitionPosition struct {
 
 const (
 	positionsMagic     = "troupe positions\x00\x01" // the last byte is the version
-	positionSize       = 16 + 4 + 5*8 + 5*4
+	positionSize       = 16 + 4 + 6*8 + 5*4
 	positionsHeadSize  = len(positionsMagic) + 4
 	positionsTrailSize = 4
 )
 
-// WritePositions replaces the positions checkpoint of a log directory. 10,000 entries are 800 KB and one sync.
+// WritePositions replaces the positions checkpoint of a log directory. 10,000 entries are 880 KB and one sync.
 func WritePositions(files env.FS, entries []PartitionPosition) error {
 	b := make([]byte, 0, positionsHeadSize+len(entries)*positionSize+positionsTrailSize)
 	b = append(b, positionsMagic...)
@@ -178,14 +115,14 @@ func WritePositions(files env.FS, entries []PartitionPosition) error {
 		b = entries[i].appendTo(b)
 	}
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	return replaceFile(files, ".", PositionsName, b)
+	return ReplaceFile(files, ".", PositionsName, b)
 }
 
 func (e *PartitionPosition) appendTo(b []byte) []byte {
 	p := &e.Position
 	b = append(b, e.Partition.Topic[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(e.Partition.Partition))
-	for _, v := range [...]int64{p.Offset, p.Segment, p.Bytes, p.MaxTimestamp, p.MaxOffset} {
+	for _, v := range [...]int64{p.Offset, p.Start, p.Segment, p.Bytes, p.MaxTimestamp, p.MaxOffset} {
 		b = binary.BigEndian.AppendUint64(b, uint64(v))
 	}
 	for _, v := range [...]uint32{uint32(p.Epoch), uint32(p.Indexes), uint32(p.Times), uint32(p.Aborted), p.Lowered} {
@@ -197,7 +134,7 @@ func (e *PartitionPosition) appendTo(b []byte) []byte {
 // ReadPositions reads what WritePositions wrote; nothing if the file does not exist. ErrCorrupt if it is damaged: use none of it and
 // open every log without a Checkpoint.
 func ReadPositions(files env.FS) ([]PartitionPosition, error) {
-	b, err := readFile(files, PositionsName)
+	b, err := ReadFile(files, PositionsName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -236,7 +173,7 @@ func (e *PartitionPosition) parse(b []byte) {
 	copy(e.Partition.Topic[:], b)
 	e.Partition.Partition = int32(binary.BigEndian.Uint32(b[16:]))
 	b = b[20:]
-	for _, v := range [...]*int64{&p.Offset, &p.Segment, &p.Bytes, &p.MaxTimestamp, &p.MaxOffset} {
+	for _, v := range [...]*int64{&p.Offset, &p.Start, &p.Segment, &p.Bytes, &p.MaxTimestamp, &p.MaxOffset} {
 		*v, b = int64(binary.BigEndian.Uint64(b)), b[8:]
 	}
 	for _, v := range [...]*int32{&p.Epoch, &p.Indexes, &p.Times, &p.Aborted} {
@@ -248,18 +185,18 @@ func (e *PartitionPosition) parse(b []byte) {
 // encodeLowered is the lowered-position file of a log: version, the position with its count, whether the log is to be emptied, and a
 // CRC of the lines before it.
 func encodeLowered(p Position, reset bool) []byte {
-	text := fmt.Sprintf("0\n%d %d %d %d %d %t\n", p.Lowered, p.Offset, p.Segment, p.Bytes, p.Aborted, reset)
+	text := fmt.Sprintf("0\n%d %d %d %d %d %d %t\n", p.Lowered, p.Offset, p.Start, p.Segment, p.Bytes, p.Aborted, reset)
 	return fmt.Appendf(nil, "%s%08x\n", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
 func parseLowered(b []byte) (p Position, reset bool, err error) {
 	var crc uint32
 	p = Position{MaxTimestamp: unknownTimestamp, Epoch: NoEpoch}
-	_, err = fmt.Sscanf(string(b), "0\n%d %d %d %d %d %t\n%x\n", &p.Lowered, &p.Offset, &p.Segment, &p.Bytes, &p.Aborted, &reset, &crc)
+	_, err = fmt.Sscanf(string(b), "0\n%d %d %d %d %d %d %t\n%x\n", &p.Lowered, &p.Offset, &p.Start, &p.Segment, &p.Bytes, &p.Aborted, &reset, &crc)
 	if err == nil && string(encodeLowered(p, reset)) != string(b) {
 		err = errors.New("CRC does not match")
 	}
-	if err == nil && (p.Offset < p.Segment || p.Segment < 0 || p.Bytes < 0) {
+	if err == nil && (p.Offset < p.Segment || p.Segment < 0 || p.Bytes < 0 || p.Start < 0 || p.Start > p.Offset) {
 		err = errors.New("position is impossible")
 	}
 	return p, reset, err
@@ -275,13 +212,13 @@ type MetaProperties struct {
 // WriteMetaProperties replaces meta.properties.
 func WriteMetaProperties(files env.FS, m MetaProperties) error {
 	text := fmt.Sprintf("cluster.id=%s\ndirectory.id=%s\nnode.id=%d\nversion=1\n", m.ClusterID, m.DirectoryID, m.NodeID)
-	return replaceFile(files, ".", metaName, []byte(text))
+	return ReplaceFile(files, ".", metaName, []byte(text))
 }
 
 // ReadMetaProperties reads meta.properties; fs.ErrNotExist if the directory was never formatted, ErrCorrupt if the file does not say
 // what it must.
 func ReadMetaProperties(files env.FS) (MetaProperties, error) {
-	b, err := readFile(files, metaName)
+	b, err := ReadFile(files, metaName)
 	if err != nil {
 		return MetaProperties{}, err
 	}
@@ -309,13 +246,13 @@ type CleanShutdown struct {
 // written and everything was synced.
 func WriteCleanShutdown(files env.FS, c CleanShutdown) error {
 	text := fmt.Sprintf("{\"version\":0,\"brokerEpoch\":%d,\"directoryId\":%q}", c.BrokerEpoch, c.DirectoryID)
-	return replaceFile(files, ".", cleanShutdownName, []byte(text))
+	return ReplaceFile(files, ".", cleanShutdownName, []byte(text))
 }
 
 // TakeCleanShutdown reads the marker and removes it durably; call it first thing at start, so that a crash from then on is not taken
 // for clean (KAFKA-10471). ok is false if there was none, or none that can be read.
 func TakeCleanShutdown(files env.FS) (c CleanShutdown, ok bool, err error) {
-	b, err := readFile(files, cleanShutdownName)
+	b, err := ReadFile(files, cleanShutdownName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, false, nil
 	}
@@ -341,5 +278,5 @@ type PartitionMetadata struct {
 
 // WritePartitionMetadata replaces the file in the directory dir. Blocks.
 func WritePartitionMetadata(files env.FS, dir string, m PartitionMetadata) error {
-	return replaceFile(files, dir, partitionMetadataName, fmt.Appendf(nil, "version: 0\ntopic_id: %s\ntopic_name: %q\n", m.Topic, m.TopicName))
+	return ReplaceFile(files, dir, partitionMetadataName, fmt.Appendf(nil, "version: 0\ntopic_id: %s\ntopic_name: %q\n", m.Topic, m.TopicName))
 }

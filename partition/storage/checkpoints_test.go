@@ -64,7 +64,7 @@ func randomPositions(n int) []PartitionPosition {
 			e.Partition.Topic[j] = byte(r.Uint32())
 		}
 		e.Partition.Partition = r.Int32()
-		e.Position = Position{r.Int64(), r.Int64(), r.Int64(), r.Int64() - 1<<62, r.Int64(), r.Int32() - 1, r.Int32(), r.Int32(), r.Int32(), r.Uint32()}
+		e.Position = Position{r.Int64(), r.Int64(), r.Int64(), r.Int64(), r.Int64() - 1<<62, r.Int64(), r.Int32() - 1, r.Int32(), r.Int32(), r.Int32(), r.Uint32()}
 	}
 	return entries
 }

@@ -155,6 +155,9 @@ func (w *crashWorld) truncateStep(n int) func() error {
 		if keep > 0 {
 			to = max(to, w.model[keep-1].NextOffset())
 		}
+		for keep < len(w.model) && w.model[keep].NextOffset() <= to { // dropped, but perhaps still on the disk
+			keep++
+		}
 		w.epoch++
 		w.flushed = min(w.flushed, to)
 		return w.do(logState{min(w.l.StartOffset(), to), to, slices.Clone(w.model[:keep])}, func() error { return w.l.TruncateTo(to) })
@@ -186,9 +189,12 @@ func (w *crashWorld) retainStep() error {
 }
 
 func (w *crashWorld) abortStep() error {
+	if err := w.appendTurn(30); err != nil { // the marker
+		return err
+	}
 	last := w.l.EndOffset() - 1
 	a := AbortedTxn{ProducerID: 7, FirstOffset: last - 3, LastOffset: last, LastStableOffset: last + 1}
-	w.aborted = append(w.aborted, a)
+	w.aborted = append(slices.Clip(w.aborted), a)
 	return w.l.AppendAborted(a)
 }
 
@@ -271,6 +277,48 @@ func (w *crashWorld) truncateAroundStep(n int, first bool) func() error {
 	}
 }
 
+// dropStep lets retention drop what is older than the newest n batches, between the taking of a flush and its end, and then takes the
+// files off without a flush if trim is set.
+func (w *crashWorld) dropStep(n int, trim bool) func() error {
+	return func() error {
+		task := w.l.FlushTask()
+		c := w.l.Config()
+		c.RetentionTime = time.Duration(n) * 10 * time.Millisecond
+		w.l.Reconfigure(c)
+		if _, err := w.l.Retain(time.UnixMilli(w.ts+2), w.l.EndOffset()); err != nil {
+			return err
+		}
+		w.maxStart = max(w.maxStart, w.l.StartOffset())
+		if task != nil {
+			if err := w.l.Flushed(task, task.Run()); err != nil {
+				return err
+			}
+		}
+		if task = w.l.TrimTask(); trim && task != nil {
+			return w.l.Flushed(task, task.Run())
+		}
+		if task != nil {
+			w.l.flight, w.l.spare = nil, task
+		}
+		return nil
+	}
+}
+
+// truncateInsideStep moves the log start into the last batch and cuts that batch off.
+func (w *crashWorld) truncateInsideStep() error {
+	if len(w.model) == 0 || w.model[len(w.model)-1].BaseOffset() < w.l.StartOffset() {
+		return nil
+	}
+	start := w.model[len(w.model)-1].BaseOffset() + 1
+	if err := w.startStep(int(start - w.l.StartOffset()))(); err != nil {
+		return err
+	}
+	w.epoch++
+	w.flushed = min(w.flushed, start-1)
+	keep := len(w.model) - 1
+	return w.do(logState{start, start, slices.Clone(w.model[:keep])}, func() error { return w.l.TruncateTo(start) })
+}
+
 // randomScript is a script of steps in any order.
 func randomScript(seed uint64) func(w *crashWorld) error {
 	return func(w *crashWorld) error {
@@ -286,7 +334,7 @@ func randomScript(seed uint64) func(w *crashWorld) error {
 
 func (w *crashWorld) randomStep(r *rand.Rand) func() error {
 	size := func() int { return 20 + r.IntN(900) }
-	switch r.IntN(24) {
+	switch r.IntN(28) {
 	case 0, 1:
 		return w.truncateStep(1 + r.IntN(8))
 	case 2:
@@ -316,6 +364,12 @@ func (w *crashWorld) randomStep(r *rand.Rand) func() error {
 		return w.abortStep
 	case 16:
 		return w.snapshotStep
+	case 17:
+		return w.dropStep(r.IntN(3), false)
+	case 18:
+		return w.dropStep(r.IntN(3), true)
+	case 19:
+		return w.truncateInsideStep
 	}
 	sizes := make([]int, 1+r.IntN(4))
 	for i := range sizes {
@@ -444,7 +498,7 @@ func checkCrash(t *testing.T, w *crashWorld, stop, variant int, interval int32) 
 			files = files.powerLoss(keep, page)
 		}
 	}
-	l, _, err := openIfThere(t, files, interval, 0)
+	l, r, err := openIfThere(t, files, interval, 0)
 	if err != nil {
 		t.Fatalf("opening: %v", err)
 	}
@@ -454,7 +508,7 @@ func checkCrash(t *testing.T, w *crashWorld, stop, variant int, interval int32) 
 		}
 		return
 	}
-	checkRecovered(t, w, l)
+	checkRecovered(t, w, l, r)
 	goOn(t, files, w, l, keep, interval)
 }
 
@@ -468,14 +522,14 @@ func openIfThere(t *testing.T, files *memFS, interval int32, stopAt int) (*Log, 
 	return Open(o)
 }
 
-func checkRecovered(t *testing.T, w *crashWorld, l *Log) {
+func checkRecovered(t *testing.T, w *crashWorld, l *Log, r Recovered) {
 	t.Helper()
 	got := readLog(t, l.View(), 1<<20)
 	var why []string
 	for _, allowed := range w.allowed() {
 		reason := allowed.explains(l, got, w)
 		if reason == "" {
-			checkDerived(t, w, l, got)
+			checkDerived(t, w, l, got, r)
 			return
 		}
 		why = append(why, reason)
@@ -527,7 +581,7 @@ func (s logState) explains(l *Log, got []record.Batch, w *crashWorld) string {
 }
 
 // checkDerived compares everything derived with the batches.
-func checkDerived(t *testing.T, w *crashWorld, l *Log, got []record.Batch) {
+func checkDerived(t *testing.T, w *crashWorld, l *Log, got []record.Batch, r Recovered) {
 	t.Helper()
 	v := l.View()
 	for _, b := range got {
@@ -559,6 +613,11 @@ func checkDerived(t *testing.T, w *crashWorld, l *Log, got []record.Batch) {
 	aborted, err := v.Aborted(l.StartOffset(), l.EndOffset())
 	if err != nil || len(aborted) > 0 && aborted[len(aborted)-1].LastOffset >= l.EndOffset() {
 		t.Fatalf("aborted %v, end %d, %v", aborted, l.EndOffset(), err)
+	}
+	for _, a := range w.aborted {
+		if w.pending == nil && a.LastOffset >= l.StartOffset() && a.LastOffset < min(r.AbortedFrom, l.EndOffset()) && !slices.Contains(aborted, a) {
+			t.Fatalf("aborted %v is not among %v, which is complete up to %d", a, aborted, r.AbortedFrom)
+		}
 	}
 	for _, a := range aborted {
 		if w.pending == nil && !slices.Contains(w.aborted, a) {

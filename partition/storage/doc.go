@@ -38,7 +38,7 @@
 //	leader-epoch-checkpoint   text: version 0, the number of entries, "epoch startOffset" a line. The only file beside .log that
 //	                   cannot be rebuilt from the whole log once compaction has removed the first batch of an epoch.
 //
-//	lowered-position   text: version 0, "count offset segment bytes aborted reset", CRC-32C in hex. Ours; see TruncateTo.
+//	lowered-position   text: version 0, "count offset start segment bytes aborted reset", CRC-32C in hex. Ours; see TruncateTo.
 //
 //	partition.metadata text: version and topic id.
 //
@@ -49,15 +49,16 @@
 //	                       0 16  topic id
 //	                      16  4  partition
 //	                      20  8  offset          everything below is durable
-//	                      28  8  segment         base of the segment it lies in
-//	                      36  8  bytes           its position there
-//	                      44  8  maxTimestamp    of the segment up to there, -1 if none
-//	                      52  8  maxOffset       last offset of the first batch that has it
-//	                      60  4  epoch           newest leader epoch below offset, -1 if none
-//	                      64  4  indexes         entries of the segment's .index
-//	                      68  4  times           entries of its .timeindex
-//	                      72  4  aborted         entries of its .txnindex
-//	                      76  4  lowered         see Position
+//	                      28  8  start           the log start; nothing below it counts
+//	                      36  8  segment         base of the segment offset lies in
+//	                      44  8  bytes           its position there
+//	                      52  8  maxTimestamp    of the segment up to there, -1 if none
+//	                      60  8  maxOffset       last offset of the first batch that has it
+//	                      68  4  epoch           newest leader epoch below offset, -1 if none
+//	                      72  4  indexes         entries of the segment's .index
+//	                      76  4  times           entries of its .timeindex
+//	                      80  4  aborted         entries of its .txnindex
+//	                      84  4  lowered         see Position
 //	                      | CRC-32C 4
 //
 // # What is durable when

@@ -140,7 +140,7 @@ func parseEpochs(b []byte) (Epochs, error) {
 // readEpochs reads the checkpoint of the log in dir; fs.ErrNotExist if there is none.
 func readEpochs(l *Log) (Epochs, error) {
 	name := l.dir + "/" + epochsName
-	b, err := readFile(l.files.fs, name)
+	b, err := ReadFile(l.files.fs, name)
 	if err != nil {
 		return Epochs{}, err
 	}
@@ -206,9 +206,17 @@ func (sh *shared) writeEpochs(e Epochs, version uint64) (written bool, err error
 	if sh.epochsWritten >= version || sh.deleted.Load() {
 		return false, nil
 	}
-	if err := replaceFile(sh.files.fs, sh.dir, epochsName, e.encode()); err != nil {
+	if err := ReplaceFile(sh.files.fs, sh.dir, epochsName, e.encode()); err != nil {
 		return false, err
 	}
 	sh.epochsWritten = version
 	return true, nil
+}
+
+// forgetEpochs removes the file, which takes no space; durable with the next sync of the directory.
+func (l *Log) forgetEpochs() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epochsWritten = l.epochsVersion
+	return l.remove(epochsName)
 }

@@ -306,8 +306,9 @@ func (l *Log) Flushed(t *FlushTask, err error) error {
 		l.parentDirty = false
 	}
 	l.flushed = max(l.flushed, t.endOffset)
-	// Recovery trusts epochs and indexes below the durable position, so it waits for them.
-	if t.ran || !t.Housekeeping() {
+	// Recovery trusts epochs and indexes below the durable position, so it waits for them. A segment that was dropped since the task was
+	// taken was not synced any more, and its file may yet be there after a crash: what is durable begins behind it (see drop).
+	if (t.ran || !t.Housekeeping()) && t.end.Segment >= l.firstBase() {
 		lowered := l.durable.Lowered
 		l.durable = t.end
 		l.durable.Lowered = lowered

@@ -473,3 +473,109 @@ func TestSegmentsRollByTimeAndOffset(t *testing.T) {
 	x.reopen(testOptions(x.fs))
 	x.check()
 }
+
+// A flush that was taken before retention dropped the segments it is about must not take the durable position back to them.
+func TestFlushAfterRetentionKeepsThePosition(t *testing.T) {
+	for _, trim := range []bool{false, true} {
+		x := newFixture(t)
+		x.mustAppend(850, 850, 850, 850)
+		x.flush()
+		x.mustAppend(850)
+		var task *FlushTask
+		if trim {
+			if _, err := x.l.Retain(time.UnixMilli(x.ts), 4); err != nil {
+				t.Fatal(err)
+			}
+			c := testConfig()
+			c.RetentionTime = time.Millisecond
+			x.l.Reconfigure(c)
+			if n, err := x.l.Retain(time.UnixMilli(x.ts), 4); n != 1 || err != nil {
+				t.Fatalf("dropped %d, %v", n, err)
+			}
+			task = x.l.TrimTask()
+		} else {
+			task = x.l.FlushTask()
+		}
+		c := testConfig()
+		c.RetentionTime = 0
+		x.l.Reconfigure(c)
+		if _, err := x.l.Retain(time.UnixMilli(x.ts+1000), 10); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.l.Flushed(task, task.Run()); err != nil {
+			t.Fatal(err)
+		}
+		if p := x.l.Position(); p.Segment != 10 || p.Offset != 10 || x.l.FlushedOffset() != 10 {
+			t.Fatalf("trim %v: position %+v, flushed %d", trim, p, x.l.FlushedOffset())
+		}
+		x.model = nil
+		x.mustAppend(100)
+		x.flush()
+		x.reopen(x.options())
+		x.check()
+	}
+}
+
+func TestTrimTaskSyncsNamesOnly(t *testing.T) {
+	x := newFixture(t)
+	x.mustAppend(850, 850, 850)
+	c := testConfig()
+	c.RetentionBytes = 900
+	x.l.Reconfigure(c)
+	if n, err := x.l.Retain(time.UnixMilli(x.ts), 6); n != 1 || err != nil {
+		t.Fatalf("dropped %d, %v", n, err)
+	}
+	x.fs.takeTrace()
+	task := x.l.TrimTask()
+	if x.l.FlushTask() != nil || x.l.TrimTask() != nil {
+		t.Fatal("two tasks in flight")
+	}
+	if err := x.l.Flushed(task, task.Run()); err != nil {
+		t.Fatal(err)
+	}
+	want := `syncdir D
+rename D/00000000000000000000.log 00000000000000000000.log.deleted
+syncdir D
+remove D/00000000000000000000.log.deleted`
+	if got := strings.ReplaceAll(x.fs.takeTrace(), testDir, "D"); got != want {
+		t.Fatalf("%s\nwant\n%s", got, want)
+	}
+	if x.l.FlushedOffset() != 4 || x.l.TrimTask() != nil {
+		t.Fatalf("flushed %d", x.l.FlushedOffset())
+	}
+	x.check()
+}
+
+// A log start within a batch that is cut off stays the log's end, in the next segment too.
+func TestTruncateTheBatchTheLogStartsIn(t *testing.T) {
+	x := newFixture(t)
+	x.mustAppend(600, 600)
+	x.flush()
+	if err := x.l.AdvanceStart(3); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.l.TruncateTo(3); err != nil {
+		t.Fatal(err)
+	}
+	if x.l.StartOffset() != 3 || x.l.EndOffset() != 3 {
+		t.Fatalf("[%d, %d)", x.l.StartOffset(), x.l.EndOffset())
+	}
+	x.model, x.epoch = x.model[:1], 1
+	x.mustAppend(1800)
+	x.mustAppend(1800)
+	x.flush()
+	o := testOptions(x.fs)
+	o.StartOffset = 3
+	if r := x.reopen(o); r.TruncatedBytes != 0 {
+		t.Fatalf("%+v", r)
+	}
+	x.check()
+	if err := x.l.Restart(3); err != nil || x.l.LastEpoch() != NoEpoch {
+		t.Fatalf("%v, epoch %d", err, x.l.LastEpoch())
+	}
+	x.fs = x.fs.powerLoss(keepNone, 64)
+	o = testOptions(x.fs)
+	if x.reopen(o); len(x.l.Epochs().All()) > 0 {
+		t.Fatalf("epochs %v", x.l.Epochs())
+	}
+}

@@ -47,6 +47,8 @@ type Options struct {
 type Position struct {
 	// Offset is the first offset that is not covered.
 	Offset int64
+	// Start is the log start. What may still be there below it was dropped, and need not be whole.
+	Start int64
 	// Segment is the base offset of the segment that Offset is in or would be appended to, and Bytes its position in that file.
 	Segment int64
 	Bytes   int64
@@ -210,7 +212,9 @@ func (l *Log) Reconfigure(c protocol.LogConfig) { l.config = c }
 // so it may be written to the checkpoint at any time.
 func (l *Log) Position() Position {
 	l.published = max(l.published, l.durable.Offset)
-	return l.durable
+	p := l.durable
+	p.Start = l.start
+	return p
 }
 
 // goOffline records the first failure and returns it. Nothing succeeds any more.

@@ -286,7 +286,7 @@ func (r *recovery) findPosition() (done bool, err error) {
 	if !r.hasLowered {
 		return false, nil
 	}
-	b, err := readFile(r.o.FS, r.o.Dir+"/"+loweredName)
+	b, err := ReadFile(r.o.FS, r.o.Dir+"/"+loweredName)
 	if err != nil {
 		return false, err
 	}
@@ -412,9 +412,12 @@ func (r *recovery) adopt(i int) *segment {
 func (r *recovery) finish() error {
 	first := r.firstBase()
 	r.start = max(first, r.o.StartOffset)
+	if r.position != nil {
+		r.start = max(r.start, r.position.Start)
+	}
 	if r.start > r.end {
 		r.note("log start %d lies beyond the end %d: starting there", r.start, r.end)
-		return r.restart(r.start)
+		return r.Restart(r.start)
 	}
 	drop := 0
 	for drop < len(r.rolled) && r.nextBase(drop) <= r.start {

@@ -177,6 +177,35 @@ func TestSegmentsThatDoNotContinueAreCut(t *testing.T) {
 	}
 }
 
+// Index entries of the active segment that a crash left although their batches are not there are replaced.
+func TestStaleIndexOfTheActiveSegment(t *testing.T) {
+	x := newFixture(t)
+	c := testConfig()
+	c.SegmentBytes, c.IndexIntervalBytes = 1<<20, 100
+	x.l.Reconfigure(c)
+	for range 2 * indexKeep {
+		x.mustAppend(100)
+		x.flush()
+	}
+	index := x.fs.node(x.l.active.path(indexSuffix))
+	for at := 0; at < len(index.data); at += indexEntrySize {
+		index.data[at+7] ^= 1 // position
+	}
+	o := x.options()
+	o.Config = c
+	x.reopen(o)
+	x.check()
+	x.mustAppend(100)
+	if err := x.l.Roll(); err != nil {
+		t.Fatal(err)
+	}
+	x.flush()
+	x.checkIndexFiles()
+	if n := len(index.data); n < 200*indexEntrySize {
+		t.Fatalf("%d bytes of index", n)
+	}
+}
+
 // What was written before a truncation may come back behind what was written after it; its epoch gives it away.
 func TestEpochsThatGoBackAreCut(t *testing.T) {
 	x := newFixture(t)

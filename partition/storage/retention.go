@@ -6,32 +6,42 @@ import (
 	"time"
 )
 
-// Retain drops the oldest segments that are older than retention.ms by their largest timestamp (by the file's age if no record has
-// one), or that exceed retention.bytes, as long as they lie wholly below bound, the high watermark (KAFKA-5634). An expired active
-// segment is rolled first. The files go with the next flush. Returns the number of segments dropped; ErrNoSpace if there is no room
-// for the new active segment. Reads a few bytes of old segments the first time. Source: UnifiedLog.deleteOldSegments.
-func (l *Log) Retain(now time.Time, bound int64) (dropped int, err error) {
+// Expired is the log start that retention wants: behind the oldest segments that are older than retention.ms by their largest timestamp
+// (by the file's age if no record has one), or that exceed retention.bytes, as long as they lie wholly below bound, the high watermark
+// (KAFKA-5634). StartOffset or less if there are none. An expired active segment is rolled, but nothing is dropped: the caller makes the
+// start durable and calls AdvanceStart. ErrNoSpace if there is no room for the new active segment. Reads a few bytes of old segments the
+// first time. Source: UnifiedLog.deleteOldSegments.
+func (l *Log) Expired(now time.Time, bound int64) (start int64, err error) {
 	if l.failure != nil {
 		return 0, l.failure
 	}
 	if !l.config.Delete || l.active == nil {
-		return 0, nil
+		return l.start, nil
 	}
 	n, err := l.expired(now, bound)
 	if err != nil || n == 0 {
-		return 0, err
+		return l.start, err
 	}
 	if n > len(l.rolled) {
 		if err := l.roll(nil); err != nil {
 			if isNoSpace(err) {
-				return 0, fmt.Errorf("%w: %w", ErrNoSpace, err)
+				return l.start, fmt.Errorf("%w: %w", ErrNoSpace, err)
 			}
-			return 0, l.goOffline(err)
+			return l.start, l.goOffline(err)
 		}
 	}
-	l.drop(n)
-	l.setStart(max(l.start, l.firstBase()))
-	return n, nil
+	return l.nextBase(n - 1), nil
+}
+
+// Retain drops what is Expired, for a log whose start nobody keeps elsewhere. Returns the number of segments dropped.
+func (l *Log) Retain(now time.Time, bound int64) (dropped int, err error) {
+	start, err := l.Expired(now, bound)
+	if err != nil || start <= l.start {
+		return 0, err
+	}
+	before := len(l.rolled)
+	err = l.AdvanceStart(start)
+	return before - len(l.rolled), err
 }
 
 // expired counts the leading segments that retention may drop; the active one may be among them.

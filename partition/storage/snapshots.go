@@ -21,12 +21,12 @@ func (l *Log) Snapshots() ([]int64, error) {
 // WriteSnapshot stores the producer state as of offset, durably. The content is the caller's. ErrNoSpace if the disk is full. It may
 // run beside the actor: it touches nothing but the file.
 func (l *Log) WriteSnapshot(offset int64, data []byte) error {
-	return replaceFile(l.files.fs, l.dir, offsetName(offset, snapshotSuffix), data)
+	return ReplaceFile(l.files.fs, l.dir, offsetName(offset, snapshotSuffix), data)
 }
 
 // ReadSnapshot reads the producer state as of offset; fs.ErrNotExist if there is none.
 func (l *Log) ReadSnapshot(offset int64) ([]byte, error) {
-	return readFile(l.files.fs, l.dir+"/"+offsetName(offset, snapshotSuffix))
+	return ReadFile(l.files.fs, l.dir+"/"+offsetName(offset, snapshotSuffix))
 }
 
 // RemoveSnapshot removes the producer state as of offset if there is one. Not durable by itself: a snapshot that comes back is

@@ -29,28 +29,28 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset >= l.end {
 		return nil
 	}
-	if err := l.truncate(offset); err != nil {
-		if errors.Is(err, ErrNoSpace) || errors.Is(err, ErrCorrupt) {
-			return err
-		}
+	all := l.all()
+	i := sort.Search(len(all), func(i int) bool { return all[i].base > offset }) - 1
+	cut, err := l.cutAt(all[i], offset)
+	if err == nil && cut.Offset < l.published {
+		cut.Start = min(l.start, cut.Offset)
+		err = l.lower(cut, false)
+	}
+	if errors.Is(err, ErrNoSpace) || errors.Is(err, ErrCorrupt) {
+		return err // the log is as before
+	}
+	if err == nil {
+		err = l.truncate(all, i, cut, offset)
+	}
+	if err != nil {
 		return l.goOffline(fmt.Errorf("truncating to %d: %w", offset, err))
 	}
 	return nil
 }
 
-func (l *Log) truncate(offset int64) error {
-	all := l.all()
-	i := sort.Search(len(all), func(i int) bool { return all[i].base > offset }) - 1
+// truncate removes the segments of all after the i-th and cuts that one.
+func (l *Log) truncate(all []*segment, i int, cut Position, offset int64) error {
 	old := all[i]
-	cut, err := l.cutAt(old, offset)
-	if err != nil {
-		return err
-	}
-	if cut.Offset < l.published {
-		if err := l.lower(cut, false); err != nil {
-			return err
-		}
-	}
 	l.invalidate()
 	// Recovery scans here, so the hole that a crash may leave among these segments only makes the log end earlier.
 	for _, s := range all[i+1:] {
@@ -194,19 +194,21 @@ func (l *Log) Restart(offset int64) error {
 	if l.failure != nil {
 		return l.failure
 	}
-	if err := l.restart(offset); err != nil {
-		if errors.Is(err, ErrNoSpace) {
-			return err
-		}
+	err := l.lower(Position{Offset: offset, Start: offset, Segment: offset, MaxTimestamp: noTimestamp, Epoch: NoEpoch}, true)
+	if errors.Is(err, ErrNoSpace) {
+		return err // the log is as before
+	}
+	if err == nil {
+		err = l.restart(offset)
+	}
+	if err != nil {
 		return l.goOffline(fmt.Errorf("restarting at %d: %w", offset, err))
 	}
 	return nil
 }
 
+// restart does what lower has announced.
 func (l *Log) restart(offset int64) error {
-	if err := l.lower(Position{Offset: offset, Segment: offset, MaxTimestamp: noTimestamp, Epoch: NoEpoch}, true); err != nil {
-		return err
-	}
 	l.invalidate()
 	for _, s := range append(l.all(), l.doomed...) {
 		s.file.remove()
@@ -248,23 +250,23 @@ func (l *Log) beginAt(offset int64) error {
 	l.rolled, l.active, l.doomed, l.abortedDirty, l.recent, l.bytes, l.view = nil, nil, nil, nil, nil, 0, nil
 	l.index = newSparse()
 	l.setEpochs(Epochs{})
+	if err := l.forgetEpochs(); err != nil {
+		return err
+	}
 	if err := l.roll(nil); err != nil {
 		return err
 	}
 	if err := l.anchor(); err != nil {
 		return err
 	}
-	if _, err := l.writeEpochs(l.epochs, l.epochsVersion); err != nil {
-		return err
-	}
-	return l.lower(l.durable, false)
+	return l.lower(l.Position(), false)
 }
 
 // lower writes down that the log is about to be cut to p, below a position that may be in the recovery checkpoint: recovery would
 // else take the shorter log for a damaged one. With reset recovery removes all segments and begins anew at p.
 func (l *Log) lower(p Position, reset bool) error {
 	p.Lowered = l.durable.Lowered + 1
-	if err := replaceFile(l.files.fs, l.dir, loweredName, encodeLowered(p, reset)); err != nil {
+	if err := ReplaceFile(l.files.fs, l.dir, loweredName, encodeLowered(p, reset)); err != nil {
 		return err
 	}
 	l.durable.Lowered, l.published = p.Lowered, p.Offset

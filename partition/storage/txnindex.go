@@ -42,7 +42,8 @@ func parseAborted(b []byte) (t AbortedTxn, err error) {
 	return t, nil
 }
 
-// AppendAborted notes aborted transactions, in the order of their markers, which are in the log already. What the index has already,
+// AppendAborted notes aborted transactions, in the order of their markers, which are in the log already. Call it in the turn that
+// appended the markers, before a flush task is taken: recovery replays only markers that were not flushed. What the index has already,
 // as far as the marker's offset tells, is left out, so that producer state may be replayed over it. The entries are durable with the
 // next flush. A full disk is ErrNoSpace and any other failure takes the log offline, as a reader would see aborted records.
 func (l *Log) AppendAborted(txns ...AbortedTxn) error {
@@ -175,7 +176,7 @@ func (s *segment) readAborted() ([]AbortedTxn, error) {
 		return nil, nil
 	}
 	name := s.path(txnIndexSuffix)
-	b, err := readFile(s.file.files.fs, name)
+	b, err := ReadFile(s.file.files.fs, name)
 	if err != nil {
 		return nil, err
 	}
