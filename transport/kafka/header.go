@@ -24,7 +24,7 @@ type header struct {
 // that we do not know. Source: SocketServer.parseRequestHeader.
 type RefusedError struct {
 	Key, Version int16
-	Client       []byte
+	Client       string
 	Server       *api.Server
 }
 
@@ -43,7 +43,7 @@ func parseHeader(s *api.Server, frame []byte) (h header, err error) {
 	}
 	h.row = s.Row(key)
 	if h.row == nil || !h.row.Serves(h.version) {
-		return h, &RefusedError{key, h.version, h.client, s}
+		return h, &RefusedError{key, h.version, string(h.client), s}
 	}
 	if h.row.FlexibleRequest(h.version) {
 		r.Flexible = true
