@@ -25,7 +25,7 @@ type replicaActor struct {
 	leader    *replica.Leader
 	awaits    replica.Awaits
 	turn      *turn     // nil while nothing is collected
-	purges    []purge   // DeleteRecords whose log start is not durable yet, oldest first
+	purges    []purge   // whose log start is not durable yet, oldest first
 	snapshot  *snapshot // of the producers, on its way to the disk
 
 	ending    ending
@@ -43,6 +43,7 @@ type replicaActor struct {
 	flushAt time.Duration // monotonic: a flush is due, under durability=os or after a full disk; 0 for none
 
 	snapshotBytes int64 // appended since the last producer snapshot: what a start has to replay
+	snapshotAt    int64 // offset of the newest producer snapshot on the disk; -1 if there is none
 }
 
 // place is what the partitions of one log directory have in common. Immutable once the host runs.
@@ -115,6 +116,7 @@ func (a *replicaActor) EndTurn(ctx *actors.Context) {
 	a.flushIfDue(ctx)
 	a.settle(ctx)
 	a.trimIfFull(ctx)
+	a.savePurges(ctx)
 	a.saveSnapshot(ctx)
 	a.retireWhenQuiet(ctx)
 	a.rearm(ctx)

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -260,12 +261,20 @@ func TestOSDurabilityTrimsWithoutFlushing(t *testing.T) {
 	s := newStage(t, config)
 	for range 200 {
 		m, _ := s.message(1, producing{value: "some more bytes"})
-		for _, e := range s.turn(m) {
-			if sent, ok := e.(actortest.Sent); ok && sent.To.Equal(flusherPID) {
-				f := sent.Msg.(*flush)
-				s.turn(&flushed{task: f.task, err: f.task.Run()})
+		effects := s.turn(m)
+		for len(effects) > 0 {
+			sent, _ := effects[0].(actortest.Sent)
+			effects = effects[1:]
+			switch msg := sent.Msg.(type) {
+			case *flush:
+				effects = append(effects, s.turn(&flushed{task: msg.task, err: msg.task.Run()})...)
+			case *saveStart:
+				effects = append(effects, s.turn(&startSaved{start: msg.start})...)
 			}
 		}
+	}
+	if s.actor.log.FlushedOffset() > s.actor.log.StartOffset() {
+		t.Errorf("flushed to %d, the log starts at %d", s.actor.log.FlushedOffset(), s.actor.log.StartOffset())
 	}
 	if size := s.actor.log.Size(); size > 4000 {
 		t.Errorf("%d bytes are kept of retention.bytes=2000", size)
@@ -295,10 +304,10 @@ func TestFlushTimeAndMessages(t *testing.T) {
 
 // Producer state is written down only when the log that it describes is on the disk.
 func TestSnapshotWaitsForTheFlush(t *testing.T) {
-	s := newStage(t, osConfig())
+	s := newStage(t, diskConfig())
 	m, _ := s.message(1, producing{pid: 4, value: string(make([]byte, snapshotEvery))})
-	s.turn(m)
-	effects := s.turn(housekeep{})
+	effects := s.turn(m)
+	s.turn(housekeep{})
 	if s.Offloads() != 1 {
 		t.Fatal("the snapshot is written before the log is durable")
 	}
@@ -317,6 +326,67 @@ func TestSnapshotWaitsForTheFlush(t *testing.T) {
 		t.Errorf("snapshots %v, %v", got, err)
 	}
 	actortest.Take[*positioned](t, s.turn(housekeep{retain: true}))
+}
+
+// The producers of records that are about to go are in a snapshot before the log start moves: a start could not find them in the log
+// any more, and would append a batch sent again a second time. Found by the simulator (swarm seeds 2 and 99).
+func TestDeletedRecordsLeaveTheirProducerBehind(t *testing.T) {
+	s := newStage(t, diskConfig())
+	m, _ := s.message(1, producing{pid: 4})
+	s.flush(s.turn(m))
+	effects := s.turn(&protocol.DeleteRecords{Head: protocol.Head{ReplyTo: clientPID, ID: 9}, Partition: s.actor.handle.Partition, Before: 1})
+	for _, e := range effects {
+		if sent, ok := e.(actortest.Sent); ok {
+			if _, early := sent.Msg.(*saveStart); early {
+				t.Error("the log start is saved before the producers are")
+			}
+		}
+	}
+	s.RunOffload()
+	save := actortest.Take[*saveStart](t, s.EndTurn())
+	if got, err := s.actor.log.Snapshots(); err != nil || len(got) != 1 || got[0] != 1 {
+		t.Errorf("snapshots %v, %v", got, err)
+	}
+	out := actortest.Take[*protocol.RecordsDeleted](t, s.turn(&startSaved{start: save.start}))
+	if out.Code != protocol.None || out.LowWatermark != 1 {
+		t.Errorf("answered %+v", out)
+	}
+}
+
+// The log start moves when it is durable and not before. One that could not be written down stays where it was for a DeleteRecords,
+// which is refused; retention goes on, for it may be what makes space on the full disk.
+func TestLogStartMovesWhenItIsDurable(t *testing.T) {
+	full := fmt.Errorf("checkpoint: %w", storage.ErrNoSpace)
+	fill := func(config protocol.LogConfig) (*stage, []actortest.Effect) {
+		s := newStage(t, config)
+		var effects []actortest.Effect
+		for range 4 {
+			m, _ := s.message(1, producing{})
+			now := s.turn(m)
+			effects = append(append(effects, now...), s.flush(now)...)
+		}
+		return s, effects
+	}
+
+	s, _ := fill(diskConfig())
+	effects := s.turn(&protocol.DeleteRecords{Head: protocol.Head{ReplyTo: clientPID, ID: 9}, Partition: tp0, Before: 1})
+	save := actortest.Take[*saveStart](t, effects)
+	out := actortest.Take[*protocol.RecordsDeleted](t, s.turn(&startSaved{start: save.start, err: full}))
+	if save.start != 1 || out.Code != protocol.KafkaStorageError || s.actor.log.StartOffset() != 0 {
+		t.Errorf("refused with %+v, the log starts at %d", out, s.actor.log.StartOffset())
+	}
+
+	config := diskConfig()
+	config.Delete, config.SegmentBytes, config.RetentionBytes = true, 100, 100
+	s, effects = fill(config)
+	save = actortest.Take[*saveStart](t, effects)
+	if s.actor.log.StartOffset() != 0 {
+		t.Errorf("the log starts at %d", s.actor.log.StartOffset())
+	}
+	s.turn(&startSaved{start: save.start, err: full})
+	if s.actor.log.StartOffset() != save.start {
+		t.Errorf("the log starts at %d, retention wanted %d", s.actor.log.StartOffset(), save.start)
+	}
 }
 
 func TestFullDiskAtFlushIsTriedAgain(t *testing.T) {

@@ -75,10 +75,10 @@ func (p *hosted) moveTo(m *positioned) (moved bool) {
 	return true
 }
 
-// saveStart puts a log start into the checkpoint at once.
+// saveStart puts a log start into the checkpoint at once. It counts once it is there: one that could not be written is refused, and must
+// not come with a later checkpoint.
 func (h *Host) saveStart(m *saveStart) {
 	if p := h.find(m.tp, m.from); p != nil {
-		p.start = max(p.start, m.start)
 		p.dir.saves = append(p.dir.saves, m)
 	}
 }
@@ -113,7 +113,7 @@ func (h *Host) startCheckpoint(ctx *actors.Context, d *logDir) {
 		return
 	}
 	out := &checkpointed{dir: d, saves: d.saves}
-	starts, all := h.logStarts(d), d.due
+	starts, all := h.logStarts(d, d.saves), d.due
 	var positions []storage.PartitionPosition
 	if all {
 		positions = h.positions(d)
@@ -130,11 +130,15 @@ func (h *Host) startCheckpoint(ctx *actors.Context, d *logDir) {
 	})
 }
 
-// logStarts are the log starts that are not simply where the first segment begins at 0.
-func (h *Host) logStarts(d *logDir) []storage.PartitionOffset {
+// logStarts are the log starts that are not simply where the first segment begins at 0, with those that are to be saved.
+func (h *Host) logStarts(d *logDir, saves []*saveStart) []storage.PartitionOffset {
 	var out []storage.PartitionOffset
+	saved := map[protocol.TopicPartition]int64{}
+	for _, s := range saves {
+		saved[s.tp] = max(saved[s.tp], s.start)
+	}
 	h.eachIn(d, func(tp protocol.TopicPartition, _ *storage.Position, start int64) {
-		if start > 0 {
+		if start = max(start, saved[tp]); start > 0 {
 			out = append(out, storage.PartitionOffset{Partition: tp, Offset: start})
 		}
 	})
@@ -172,6 +176,9 @@ func (h *Host) checkpointed(ctx *actors.Context, m *checkpointed) {
 		m.dir.changed = true
 	}
 	for _, s := range m.saves {
+		if p := h.find(s.tp, s.from); p != nil && m.err == nil {
+			p.start = max(p.start, s.start)
+		}
 		ctx.Send(s.from, &startSaved{start: s.start, err: m.err})
 	}
 }

@@ -159,8 +159,7 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 		}
 	}
 	if a.snapshot == nil && a.snapshotBytes >= snapshotEvery {
-		a.snapshot = &snapshot{offset: a.log.EndOffset(), data: a.producers.Snapshot()}
-		a.snapshotBytes = 0
+		a.takeSnapshot()
 	}
 	a.name(ctx)
 	if m.retain && a.config.Durability == protocol.DurabilityOS {
@@ -201,10 +200,6 @@ func (a *replicaActor) trimIfFull(ctx *actors.Context) {
 	}
 	if err := a.retain(ctx); err != nil {
 		a.fail(ctx, err)
-		return
-	}
-	if c.Durability == protocol.DurabilityOS {
-		a.trim(ctx)
 	}
 }
 
@@ -219,24 +214,6 @@ func (a *replicaActor) trim(ctx *actors.Context) {
 	}
 }
 
-// retain applies retention. The files go with the next flush, or trim.
-func (a *replicaActor) retain(ctx *actors.Context) error {
-	dropped, err := a.log.Retain(ctx.Now(), a.leader.HighWatermark())
-	if dropped > 0 {
-		a.moved = true
-		ctx.Logger().Debug("retention dropped segments", slog.String("topic", a.handle.TopicName),
-			slog.String("partition", a.handle.Partition.String()), slog.Int("segments", dropped), slog.Int64("logStart", a.log.StartOffset()))
-	}
-	switch {
-	case err == nil, isNoSpace(err):
-		return nil // with a full disk the active segment is rolled another time
-	case errors.Is(err, storage.ErrOffline):
-		return err
-	}
-	ctx.Logger().Error("retention failed", slog.String("partition", a.handle.Partition.String()), slog.Any("error", err))
-	return nil
-}
-
 func (a *replicaActor) report(ctx *actors.Context) {
 	a.reporting = false
 	p := a.position(ctx)
@@ -247,8 +224,8 @@ func (a *replicaActor) position(ctx *actors.Context) positioned {
 	return positioned{tp: a.handle.Partition, from: ctx.Self(), position: a.log.Position(), start: a.log.StartOffset()}
 }
 
-// snapshot is the producer state as of offset. It is written when the log is durable up to there: a snapshot must never know more
-// than the log that a crash leaves.
+// snapshot is the producer state as of offset. A snapshot must never know more than the log that a crash leaves: under durability=disk it
+// is written when the log is durable up to there; under durability=os at once, and a start that finds a shorter log removes it.
 type snapshot struct {
 	offset  int64
 	data    []byte
@@ -258,10 +235,15 @@ type snapshot struct {
 // snapshotSaved is the result of writing it.
 type snapshotSaved struct{ err error }
 
+func (a *replicaActor) takeSnapshot() {
+	a.snapshot = &snapshot{offset: a.log.EndOffset(), data: a.producers.Snapshot()}
+	a.snapshotBytes = 0
+}
+
 // saveSnapshot writes the pending snapshot as soon as it may be written.
 func (a *replicaActor) saveSnapshot(ctx *actors.Context) {
 	s := a.snapshot
-	if s == nil || s.writing || a.ending == failed || a.log.FlushedOffset() < s.offset {
+	if s == nil || s.writing || a.ending == failed || a.config.Durability == protocol.DurabilityDisk && a.log.FlushedOffset() < s.offset {
 		return
 	}
 	s.writing = true
@@ -287,11 +269,17 @@ func writeSnapshot(log *storage.Log, offset int64, data []byte) error {
 }
 
 func (a *replicaActor) snapshotSaved(ctx *actors.Context, m *snapshotSaved) {
+	s := a.snapshot
 	a.snapshot = nil
 	switch {
-	case m.err == nil || a.ending == failed:
+	case a.ending == failed:
+	case m.err == nil:
+		a.snapshotAt = s.offset
 	case isNoSpace(m.err):
 		a.snapshotBytes += snapshotEvery // the next housekeep tries again
+		if a.ending == serving {
+			a.purged(ctx, s.offset, m.err)
+		}
 	default:
 		a.fail(ctx, m.err)
 	}

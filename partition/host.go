@@ -109,6 +109,7 @@ type Host struct {
 	offset     int64                                      // metadata offset seen
 	queued     []*protocol.HostPartitions                 // until the directories are scanned
 	scanning   int                                        // directories
+	drops      int                                        // actors of deleted topics that have not ended
 	strays     bool                                       // were reported
 	fresh      []*Handle                                  // to be put into the Table when the turn ends
 

@@ -62,8 +62,8 @@ func (h *Host) closeLogs(ctx *actors.Context, m *CloseLogs) {
 // leave goes on with a clean stop as far as it can.
 func (h *Host) leave(ctx *actors.Context) {
 	l := h.leaving
-	if l == nil || l.finishing || h.scanning > 0 {
-		return
+	if l == nil || l.finishing || h.scanning > 0 || h.drops > 0 {
+		return // the directory of a deleted topic goes first: the stop would not be clean with it
 	}
 	for _, d := range h.dirs {
 		if d.opening > 0 || d.deleting > 0 || len(d.doomed) > 0 {
@@ -126,7 +126,7 @@ type dirClosed struct {
 // finish writes the checkpoints of a directory and, if every log in it is closed clean, the marker.
 func (h *Host) finish(ctx *actors.Context, d *logDir) {
 	h.leaving.dirs++
-	starts, positions := h.logStarts(d), h.positions(d)
+	starts, positions := h.logStarts(d, nil), h.positions(d)
 	unclean, fsys := h.unclean(d), d.fs
 	marker := storage.CleanShutdown{BrokerEpoch: int64(h.leaving.by.BrokerEpoch), DirectoryID: d.id}
 	ctx.Offload(func() any {

@@ -241,6 +241,7 @@ func (h *Host) drop(ctx *actors.Context, tp protocol.TopicPartition, r *request)
 	p.wait(r)
 	switch p.state {
 	case serves:
+		h.drops++
 		ctx.Send(p.handle.PID, dropLog{})
 	case offline:
 		p.dir.doomed = append(p.dir.doomed, p)

@@ -84,14 +84,14 @@ func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 	if out.err != nil {
 		return out
 	}
-	producers, replayed, err := restoreProducers(log, p.producers, out.recovered.AbortedFrom, logger)
+	producers, snapshotAt, replayed, err := restoreProducers(log, p.producers, out.recovered.AbortedFrom, logger)
 	if err != nil {
 		_ = log.Close(false) // only lets go of its files
 		out.err = err
 		return out
 	}
 	out.actor = newReplicaActor(p, o, log, producers)
-	out.actor.snapshotBytes = replayed
+	out.actor.snapshotBytes, out.actor.snapshotAt = replayed, snapshotAt
 	_, err = p.fs.Stat(options.Dir + "/" + metadataName)
 	out.actor.unnamed = errors.Is(err, fs.ErrNotExist)
 	return out
@@ -118,15 +118,17 @@ func newReplicaActor(p *place, o *opening, log *storage.Log, producers *producer
 }
 
 // restoreProducers brings back the producer state: the newest snapshot that can be used, and the batches after it. abortedFrom is
-// from where on the transaction index lacks what the replay finds. replayed is in bytes.
-func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (s *producer.State, replayed int64, err error) {
-	if log.Size() == 0 {
-		return producer.NewState(config), 0, nil
+// from where on the transaction index lacks what the replay finds. snapshotAt is the offset of the snapshot, -1 without one; replayed is
+// in bytes. An empty log may have a snapshot: its records were deleted, its producers are still known.
+func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (s *producer.State, snapshotAt, replayed int64, err error) {
+	if log.EndOffset() == 0 {
+		return producer.NewState(config), -1, 0, nil
 	}
-	s, from, err := restoreSnapshot(log, config, abortedFrom, logger)
+	s, snapshotAt, err = restoreSnapshot(log, config, abortedFrom, logger)
 	if err != nil {
-		return nil, 0, err
+		return nil, -1, 0, err
 	}
+	from := snapshotAt
 	var aborted []storage.AbortedTxn
 	err = log.View().EachBatch(max(from, log.StartOffset()), log.EndOffset(), nil, func(b record.Batch) error {
 		replayed += int64(len(b))
@@ -137,18 +139,18 @@ func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int6
 		return nil
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("replaying producers from offset %d: %w", from, err)
+		return nil, -1, 0, fmt.Errorf("replaying producers from offset %d: %w", from, err)
 	}
 	if abortedFrom < log.EndOffset() {
 		if err := log.RebuildAborted(abortedFrom, aborted); err != nil {
-			return nil, 0, fmt.Errorf("rebuilding the transaction index from offset %d: %w", abortedFrom, err)
+			return nil, -1, 0, fmt.Errorf("rebuilding the transaction index from offset %d: %w", abortedFrom, err)
 		}
 	}
-	return s, replayed, nil
+	return s, snapshotAt, replayed, nil
 }
 
 // restoreSnapshot reads the newest snapshot at or below both ends; a damaged one is passed over. Without any the state begins empty
-// at the log start.
+// at the log start, and the offset is -1.
 func restoreSnapshot(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (*producer.State, int64, error) {
 	offsets, err := log.Snapshots()
 	if err != nil {
@@ -170,7 +172,7 @@ func restoreSnapshot(log *storage.Log, config producer.Config, abortedFrom int64
 		}
 		logger.Warn("producer snapshot passed over", slog.String("dir", log.Dir()), slog.Int64("offset", offset), slog.Any("error", err))
 	}
-	return producer.NewState(config), log.StartOffset(), nil
+	return producer.NewState(config), -1, nil
 }
 
 // replay applies a batch of the log, with the functions live appends use. ok reports an aborted transaction.

@@ -43,6 +43,7 @@ func (h *Host) terminated(ctx *actors.Context, m actors.Terminated) {
 	case p.state == leaves:
 		h.left(ctx, p, fmt.Errorf("its actor ended: %v", m.Cause))
 	case p.state == dropping:
+		h.drops--
 		p.dir.doomed = append(p.dir.doomed, p)
 	case p.state == serves && m.Cause != nil:
 		h.reopenLater(ctx, p, m.Cause)

@@ -88,6 +88,7 @@ var histories = []struct {
 
 	{name: "a record of the deleted incarnation", text: "send 1 1 @0\ndrop 9\nB create 9\nB poll 2 0: 0=1", want: []Class{ForeignRecord}},
 	{name: "a send by name meets the next incarnation", text: "x: send 1 1 @0 name\ndrop 9\nB create 9\nend x\nB poll 2 0: 0=1"},
+	{name: "a send by name that ended unknown may do so later", text: "send 1 1 info name\ndrop 9\nB create 9\nB poll 2 0: 0=1"},
 	{name: "a send by id does not", text: "x: send 1 1 @0\ndrop 9\nB create 9\nend x\nB poll 2 0: 0=1", want: []Class{ForeignRecord}},
 	{name: "a deleted topic loses everything", text: "send 1 1 @0\ndrop 9\nfinal 2:"},
 
