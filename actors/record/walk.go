@@ -70,7 +70,7 @@ func (w *walker) plain(p []byte, count int32) *Invalid {
 	return nil
 }
 
-// usual passes records as long as they are of the usual kind: key, value, no headers, numbers of at most two bytes, nothing to
+// usual passes records as long as they are of the usual kind: no headers, numbers of at most two bytes, nothing to
 // object to. It stops at the first that is not (or at the last few bytes), which plain then looks at closely; so it may give up
 // whenever it likes, but what it passes must be right. Less than half the time of the general way: the varints before the
 // key come out of one load.
@@ -84,7 +84,7 @@ func (w *walker) usual(p []byte, count int32) (rest []byte) {
 		delta, n1 := shortVarint(x)
 		x >>= 8 * n1
 		offset, n2 := shortVarint(x)
-		if at := i + n + 1 + n1 + n2; n == 0 || n1 == 0 || n2 == 0 || offset != index || uint(end) > uint(len(p)) || !keyAndValue(p[:end], at) {
+		if at := i + n + 1 + n1 + n2; n == 0 || n1 == 0 || n2 == 0 || offset != index || uint(end) > uint(len(p)) || !keyAndValue(p[:end], at, w.keyRequired) {
 			break
 		}
 		ts := w.base + int64(delta)
@@ -111,17 +111,18 @@ func shortVarint(x uint64) (v int32, n int) {
 	return 0, 0
 }
 
-// keyAndValue reports whether b ends with a key, a value and no headers, beginning at i; lengths of at most two bytes, not null.
-func keyAndValue(b []byte, i int) bool {
-	for range 2 {
+// keyAndValue reports whether b ends with a key, a value and no headers, beginning at i; lengths of at most two bytes. Either may be
+// null, the key unless it is required.
+func keyAndValue(b []byte, i int, keyRequired bool) bool {
+	for part := range 2 {
 		if i+1 >= len(b) {
 			return false
 		}
 		size, n := shortVarint(uint64(b[i]) | uint64(b[i+1])<<8)
-		if n == 0 || size < 0 {
+		if n == 0 || size < -1 || size < 0 && keyRequired && part == 0 {
 			return false
 		}
-		i += n + int(size)
+		i += n + max(int(size), 0)
 	}
 	return i+1 == len(b) && b[i] == 0
 }
