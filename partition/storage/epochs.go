@@ -220,3 +220,49 @@ func (l *Log) forgetEpochs() error {
 	l.epochsWritten = l.epochsVersion
 	return l.remove(epochsName)
 }
+
+// findLostEpochs completes the epochs backwards. Those of dropped segments are forgotten before the files are removed, and a crash in
+// between brings the files back.
+func (r *recovery) findLostEpochs() error {
+	known := r.epochs
+	if len(known.list) == 0 || known.list[0].StartOffset <= r.start || r.report.Clean {
+		return nil
+	}
+	var found Epochs
+	for _, s := range r.all() {
+		if s.base >= known.list[0].StartOffset {
+			break
+		}
+		if err := s.collectEpochs(&found, known.list[0].StartOffset); err != nil {
+			return err
+		}
+	}
+	for _, e := range known.list {
+		found, _ = found.assign(e.Epoch, e.StartOffset)
+	}
+	r.epochs = found
+	return nil
+}
+
+// collectEpochs adds the epochs of the batches of s below end.
+func (s *segment) collectEpochs(found *Epochs, end int64) error {
+	f, err := s.file.pin()
+	if err != nil {
+		return err
+	}
+	defer s.file.unpin()
+	w := walkHeaders(f, 0, s.size)
+	defer w.close()
+	for !w.done() {
+		h, size, err := w.header(s.base)
+		if err != nil {
+			return s.corrupt(err, s.base)
+		}
+		if h.BaseOffset() >= end {
+			break
+		}
+		*found, _ = found.assign(h.LeaderEpoch(), h.BaseOffset())
+		w.pos += size
+	}
+	return nil
+}

@@ -225,10 +225,12 @@ func (t *FlushTask) storeIndex(s *flushSegment) error {
 	return nil
 }
 
+// sync makes the records of s durable, also if retention dropped s since the task was taken: until its file is removed a crash may
+// bring it back, and a hole where it was torn would end the log there.
 func (s *flushSegment) sync() error {
 	f, err := s.file.pin()
 	if errors.Is(err, errGone) {
-		return nil
+		return s.syncGone()
 	}
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", s.path(logSuffix), err)
@@ -237,6 +239,24 @@ func (s *flushSegment) sync() error {
 	// Before the sync: what is written while it runs stays dirty.
 	s.file.setDirty(false)
 	if err := f.Sync(); err != nil {
+		return fmt.Errorf("syncing %q: %w", s.path(logSuffix), err)
+	}
+	return nil
+}
+
+func (s *flushSegment) syncGone() error {
+	f, err := s.file.files.fs.Open(s.path(logSuffix), true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", s.path(logSuffix), err)
+	}
+	err = f.Sync()
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
 		return fmt.Errorf("syncing %q: %w", s.path(logSuffix), err)
 	}
 	return nil
@@ -306,9 +326,8 @@ func (l *Log) Flushed(t *FlushTask, err error) error {
 		l.parentDirty = false
 	}
 	l.flushed = max(l.flushed, t.endOffset)
-	// Recovery trusts epochs and indexes below the durable position, so it waits for them. A segment that was dropped since the task was
-	// taken was not synced any more, and its file may yet be there after a crash: what is durable begins behind it (see drop).
-	if (t.ran || !t.Housekeeping()) && t.end.Segment >= l.firstBase() {
+	// Recovery trusts epochs and indexes below the durable position, so it waits for them.
+	if t.ran || !t.Housekeeping() {
 		lowered := l.durable.Lowered
 		l.durable = t.end
 		l.durable.Lowered = lowered

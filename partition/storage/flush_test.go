@@ -474,46 +474,29 @@ func TestSegmentsRollByTimeAndOffset(t *testing.T) {
 	x.check()
 }
 
-// A flush that was taken before retention dropped the segments it is about must not take the durable position back to them.
-func TestFlushAfterRetentionKeepsThePosition(t *testing.T) {
-	for _, trim := range []bool{false, true} {
-		x := newFixture(t)
-		x.mustAppend(850, 850, 850, 850)
-		x.flush()
-		x.mustAppend(850)
-		var task *FlushTask
-		if trim {
-			if _, err := x.l.Retain(time.UnixMilli(x.ts), 4); err != nil {
-				t.Fatal(err)
-			}
-			c := testConfig()
-			c.RetentionTime = time.Millisecond
-			x.l.Reconfigure(c)
-			if n, err := x.l.Retain(time.UnixMilli(x.ts), 4); n != 1 || err != nil {
-				t.Fatalf("dropped %d, %v", n, err)
-			}
-			task = x.l.TrimTask()
-		} else {
-			task = x.l.FlushTask()
-		}
-		c := testConfig()
-		c.RetentionTime = 0
-		x.l.Reconfigure(c)
-		if _, err := x.l.Retain(time.UnixMilli(x.ts+1000), 10); err != nil {
-			t.Fatal(err)
-		}
-		if err := x.l.Flushed(task, task.Run()); err != nil {
-			t.Fatal(err)
-		}
-		if p := x.l.Position(); p.Segment != 10 || p.Offset != 10 || x.l.FlushedOffset() != 10 {
-			t.Fatalf("trim %v: position %+v, flushed %d", trim, p, x.l.FlushedOffset())
-		}
-		x.model = nil
-		x.mustAppend(100)
-		x.flush()
-		x.reopen(x.options())
-		x.check()
+// A flush that was taken before retention dropped segments still makes them durable: a crash may bring them back.
+func TestFlushCoversWhatRetentionDroppedMeanwhile(t *testing.T) {
+	x := newFixture(t)
+	x.mustAppend(850, 850, 850, 850, 850)
+	task := x.l.FlushTask()
+	c := testConfig()
+	c.RetentionTime = 0
+	x.l.Reconfigure(c)
+	if n, err := x.l.Retain(time.UnixMilli(x.ts+1000), 8); n != 2 || err != nil {
+		t.Fatalf("dropped %d, %v", n, err)
 	}
+	if err := x.l.Flushed(task, task.Run()); err != nil {
+		t.Fatal(err)
+	}
+	if x.l.FlushedOffset() != 10 {
+		t.Fatalf("flushed %d", x.l.FlushedOffset())
+	}
+	o := testOptions(x.fs.powerLoss(keepNone, 64))
+	x.fs = o.FS.(*memFS)
+	if r := x.reopen(o); r.TruncatedBytes > 0 || x.l.StartOffset() != 0 || x.l.EndOffset() != 10 {
+		t.Fatalf("[%d, %d) %+v", x.l.StartOffset(), x.l.EndOffset(), r)
+	}
+	x.check()
 }
 
 func TestTrimTaskSyncsNamesOnly(t *testing.T) {

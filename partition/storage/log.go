@@ -84,7 +84,7 @@ type shared struct {
 
 // Log is the log of one partition replica. It belongs to one actor; only its Views and its FlushTask may be used elsewhere.
 //
-// Invariant: start <= flushed <= end, and durable.Offset <= flushed.
+// Invariant: start <= end, and durable.Offset <= flushed <= end. The log may start beyond what was flushed.
 type Log struct {
 	*shared
 	config protocol.LogConfig
@@ -184,8 +184,8 @@ func (l *Log) StartOffset() int64 { return l.start }
 // EndOffset is the offset the next record gets.
 func (l *Log) EndOffset() int64 { return l.end }
 
-// FlushedOffset is the offset below which everything is durable.
-func (l *Log) FlushedOffset() int64 { return l.flushed }
+// FlushedOffset is the offset below which everything that is in the log is durable; at least StartOffset.
+func (l *Log) FlushedOffset() int64 { return max(l.flushed, l.start) }
 
 // Size is the bytes of all segments.
 func (l *Log) Size() int64 { return l.bytes }

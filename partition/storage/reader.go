@@ -260,6 +260,11 @@ func (v *View) seek(p piece, f env.File, offset int64) (int64, error) {
 	if pos, ok := p.hints.find(offset); ok && pos < p.size {
 		return pos, nil
 	}
+	return v.seekIndex(p, f, offset)
+}
+
+// seekIndex is the position of a batch that ends at or before offset, or that of the first batch.
+func (v *View) seekIndex(p piece, f env.File, offset int64) (int64, error) {
 	index, err := v.indexOf(p, f)
 	if err != nil {
 		return 0, err

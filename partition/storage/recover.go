@@ -424,6 +424,9 @@ func (r *recovery) finish() error {
 		drop++
 	}
 	r.drop(drop)
+	if err := r.findLostEpochs(); err != nil {
+		return err
+	}
 	if r.epochs = r.epochs.before(r.end).from(r.start); !slices.Equal(r.epochs.list, r.loaded.list) {
 		r.epochsVersion++
 	}

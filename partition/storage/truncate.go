@@ -10,7 +10,7 @@ import (
 )
 
 // TruncateTo removes every batch that ends at or after offset, for a follower whose tail differs from its leader's: EndOffset is
-// then offset, or less if offset lies within a batch. Below the first segment it is Restart. Nothing happens above the end, except
+// then offset, or less if offset lies within a batch or a gap. Below the first segment it is Restart. Nothing happens above the end, except
 // that epochs beginning there are forgotten (KAFKA-10706). Below the log start, the caller lowers its log-start-offset-checkpoint first.
 //
 // The truncation is durable on return: what is appended next must never be mixed with what was cut off. At every crash point the
@@ -102,7 +102,7 @@ func (l *Log) invalidate() {
 	l.view = nil
 }
 
-// cutAt is where the first batch of s that ends at or after offset begins.
+// cutAt is the end of the last batch of s that ends below offset.
 func (l *Log) cutAt(s *segment, offset int64) (Position, error) {
 	f, err := s.file.pin()
 	if err != nil {
@@ -111,29 +111,29 @@ func (l *Log) cutAt(s *segment, offset int64) (Position, error) {
 	defer s.file.unpin()
 	v := l.View()
 	p := v.piece(v.segmentOf(offset))
-	pos, err := v.seek(p, f, offset)
+	pos, err := v.seekIndex(p, f, offset-1) // at a batch that stays, if there is one
 	if err != nil {
 		return Position{}, err
 	}
 	w := walkHeaders(f, pos, p.size)
 	defer w.close()
-	end := offset
+	end := s.base
 	for !w.done() {
 		h, size, err := w.header(p.base)
 		if err != nil {
 			return Position{}, p.corrupt(err, offset)
 		}
 		if h.LastOffset() >= offset {
-			end = min(end, h.BaseOffset())
 			break
 		}
+		end = h.NextOffset()
 		w.pos += size
 	}
 	aborted, err := s.abortedBefore(end)
 	if err != nil {
 		return Position{}, err
 	}
-	return Position{Offset: max(end, s.base), Segment: s.base, Bytes: w.pos, MaxTimestamp: noTimestamp, Epoch: NoEpoch, Aborted: aborted}, nil
+	return Position{Offset: end, Segment: s.base, Bytes: w.pos, MaxTimestamp: noTimestamp, Epoch: NoEpoch, Aborted: aborted}, nil
 }
 
 // shorten cuts the files of old to end at cut and returns the segment they are then.
@@ -314,11 +314,6 @@ func (l *Log) drop(n int) {
 		l.rolled = nil
 	}
 	l.view = nil
-	// Nothing is left below the first segment that could be lost.
-	if base := l.firstBase(); l.durable.Offset < base {
-		l.flushed = max(l.flushed, base)
-		l.durable = Position{Offset: base, Segment: base, MaxTimestamp: noTimestamp, MaxOffset: base, Epoch: NoEpoch, Lowered: l.durable.Lowered}
-	}
 }
 
 func (l *Log) setStart(offset int64) {
