@@ -114,7 +114,8 @@ func (n *Node) serveKafka(ctx context.Context, l config.Listener, memory *wire.M
 	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
 		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
 			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
-			ConnectionsMax: min(n.settings.MaxConnections, connectionsMax), Memory: memory,
+			ConnectionsMax: min(n.settings.MaxConnections, connectionsMax), PerAddressMax: int(n.settings.Int("max.connections.per.ip")), Memory: memory,
+			SendBuffer: n.settings.SocketSendBufferBytes, ReceiveBuffer: n.settings.SocketReceiveBufferBytes,
 		})
 		if err != nil {
 			return nil, err

@@ -190,6 +190,7 @@ func (w *world) host(name string, number int32, config *protocol.LogConfig) *fak
 	w.parts[tp] = p
 	pid := w.spawn("partition "+tp.String(), p)
 	p.handle = partition.NewHandle(tp, name, pid, &partition.View{Config: config})
+	p.handle.Dir = "/data"
 	p.publish()
 	w.table.Put(p.handle)
 	return p

@@ -15,7 +15,6 @@ import (
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/partition"
-	"github.com/troupe-broker/troupe/partition/storage"
 )
 
 // Config is what the handlers of a node need of the rest of it. All fields but Advertised, LogDirs and Logger must be set.
@@ -52,11 +51,9 @@ type Address struct {
 
 // LogDir is one directory of log.dirs.
 type LogDir struct {
-	Path string
+	Path string // as partition.Handle.Dir names it
 	// Space tells the bytes available to us and those of the whole file system.
 	Space func() (available, total int64, err error)
-	// Holds reports whether the directory has an entry of this name. Needed where there is more than one directory.
-	Holds func(name string) bool
 }
 
 // Settings are the broker settings that the handlers read, under Kafka's names.
@@ -136,13 +133,9 @@ func (s *Server) ownAddress(peer Peer) Address {
 	return Address{peer.Local.Addr().Unmap().WithZone("").String(), int32(peer.Local.Port())}
 }
 
-// dirOf is the index of the log directory that holds a partition, -1 if that cannot be told.
+// dirOf is the index of the log directory that holds a partition, -1 if it is none of them.
 func (s *Server) dirOf(h *partition.Handle) int {
-	if len(s.LogDirs) == 1 {
-		return 0
-	}
-	name := storage.DirName(h.Partition)
-	return slices.IndexFunc(s.LogDirs, func(d LogDir) bool { return d.Holds != nil && d.Holds(name) })
+	return slices.IndexFunc(s.LogDirs, func(d LogDir) bool { return d.Path == h.Dir })
 }
 
 // hintOf is what this node knows of a leader, for a client that came to the wrong one.
