@@ -191,6 +191,11 @@ func (a *replicaActor) unwritten(ctx *actors.Context, t *turn, err error) {
 	clean := isNoSpace(err) && a.log.EndOffset() == t.begin
 	if clean {
 		a.producers.Rollback()
+		for i := range t.staged {
+			if b := record.Batch(t.staged[i].msg.Batch); !b.IsControl() {
+				a.producers.Expect(producer.HeaderOf(b), t.now)
+			}
+		}
 	}
 	a.refuseTurn(ctx, protocol.Fault{Code: protocol.KafkaStorageError, Reason: err.Error()})
 	if !clean {

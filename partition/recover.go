@@ -117,29 +117,30 @@ func newReplicaActor(p *place, o *opening, log *storage.Log, producers *producer
 	return a
 }
 
-// restoreProducers brings back the producer state: the newest snapshot that can be used, and the batches after it. abortedFrom is
-// from where on the transaction index lacks what the replay finds. snapshotAt is the offset of the snapshot, -1 without one; replayed is
-// in bytes. An empty log may have a snapshot: its records were deleted, its producers are still known.
+// restoreProducers brings back the producer state: the newest snapshot, and the batches after it. abortedFrom is from where on the
+// transaction index lacks what the replay finds. snapshotAt is the offset of the snapshot, -1 without one; replayed is in bytes. An empty
+// log may have a snapshot: its records were deleted, its producers are still known.
+//
+// The index may have to be rebuilt from before the newest snapshot. Then that is a replay of its own, from an older one: an older snapshot
+// does not do for the producers, since records between the two may have been deleted.
 func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (s *producer.State, snapshotAt, replayed int64, err error) {
 	if log.EndOffset() == 0 {
 		return producer.NewState(config), -1, 0, nil
 	}
-	s, snapshotAt, err = restoreSnapshot(log, config, abortedFrom, logger)
+	s, snapshotAt, err = restoreSnapshot(log, config, log.EndOffset(), logger)
 	if err != nil {
 		return nil, -1, 0, err
 	}
-	from := snapshotAt
-	var aborted []storage.AbortedTxn
-	err = log.View().EachBatch(max(from, log.StartOffset()), log.EndOffset(), nil, func(b record.Batch) error {
-		replayed += int64(len(b))
-		if ended, ok := replay(s, b); ok && ended.Last >= abortedFrom {
-			aborted = append(aborted, abortedTxn(ended))
+	aborted, replayed, err := replayFrom(log, s, snapshotAt, abortedFrom)
+	if err == nil && abortedFrom < min(snapshotAt, log.EndOffset()) {
+		older, at, failure := restoreSnapshot(log, config, abortedFrom, logger)
+		if failure != nil {
+			return nil, -1, 0, failure
 		}
-		s.Commit()
-		return nil
-	})
+		aborted, _, err = replayFrom(log, older, at, abortedFrom)
+	}
 	if err != nil {
-		return nil, -1, 0, fmt.Errorf("replaying producers from offset %d: %w", from, err)
+		return nil, -1, 0, err
 	}
 	if abortedFrom < log.EndOffset() {
 		if err := log.RebuildAborted(abortedFrom, aborted); err != nil {
@@ -149,15 +150,33 @@ func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int6
 	return s, snapshotAt, replayed, nil
 }
 
-// restoreSnapshot reads the newest snapshot at or below both ends; a damaged one is passed over. Without any the state begins empty
-// at the log start, and the offset is -1.
-func restoreSnapshot(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (*producer.State, int64, error) {
+// replayFrom applies the batches from an offset on, or from the log start, and collects the transactions whose abort marker lies at or
+// after abortedFrom.
+func replayFrom(log *storage.Log, s *producer.State, from, abortedFrom int64) (aborted []storage.AbortedTxn, replayed int64, err error) {
+	from = max(from, log.StartOffset())
+	err = log.View().EachBatch(from, log.EndOffset(), nil, func(b record.Batch) error {
+		replayed += int64(len(b))
+		if ended, ok := replay(s, b); ok && ended.Last >= abortedFrom {
+			aborted = append(aborted, abortedTxn(ended))
+		}
+		s.Commit()
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("replaying producers from offset %d: %w", from, err)
+	}
+	return aborted, replayed, nil
+}
+
+// restoreSnapshot reads the newest snapshot at or below upTo; a damaged one is passed over. Without any the state begins empty at the log
+// start, and the offset is -1.
+func restoreSnapshot(log *storage.Log, config producer.Config, upTo int64, logger *slog.Logger) (*producer.State, int64, error) {
 	offsets, err := log.Snapshots()
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, offset := range slices.Backward(offsets) {
-		if offset > min(log.EndOffset(), abortedFrom) {
+		if offset > min(log.EndOffset(), upTo) {
 			continue
 		}
 		data, err := log.ReadSnapshot(offset)

@@ -40,6 +40,29 @@ func (l *log) finish(m Marker) (Completed, bool, protocol.Fault) {
 	return c, ok, protocol.Fault{}
 }
 
+// Found by the simulator (swarm seed 1591): the first batch of a producer met a full disk, the second fitted, and the first was then taken
+// for a duplicate from before the window.
+func TestRefusedFirstBatchIsExpected(t *testing.T) {
+	l := newLog()
+	first := Header{7, 0, 0, 4, false}
+	if v := l.Check(first); !v.Append() {
+		t.Fatalf("%+v", v)
+	}
+	l.Expect(first, 1000)
+	if v := l.send(7, 0, 5, 5, false); v.Code != protocol.OutOfOrderSequence {
+		t.Errorf("the second batch without the first: %+v", v)
+	}
+	if v := l.send(7, 0, 0, 5, false); !v.Append() {
+		t.Errorf("the first batch again: %+v", v)
+	}
+	if v := l.send(7, 0, 5, 5, false); !v.Append() {
+		t.Errorf("the second batch again: %+v", v)
+	}
+	if s, err := Restore(Config{}, l.Snapshot()); err != nil || !s.Equal(l.State) {
+		t.Errorf("snapshot: %v", err)
+	}
+}
+
 func TestRulesForOneBatch(t *testing.T) {
 	type step struct {
 		epoch protocol.ProducerEpoch

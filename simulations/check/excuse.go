@@ -2,6 +2,7 @@ package check
 
 import (
 	"math"
+	"slices"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
@@ -45,6 +46,10 @@ func (x *Index) powerLossAfter(era int) bool {
 		}
 	}
 	return losses > era
+}
+
+func (x *Index) diskWasFull() bool {
+	return slices.ContainsFunc(x.H.Faults, func(f Fault) bool { return f.Kind == DiskFull })
 }
 
 func (x *Index) mediaDestroyed(key protocol.TopicPartition) bool {

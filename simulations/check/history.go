@@ -103,6 +103,8 @@ const (
 	ProcessKill
 	// MediaDestroyed: durable bytes of Key were changed or taken away (bit rot, a file removed by hand).
 	MediaDestroyed
+	// DiskFull: for a while there was no space.
+	DiskFull
 )
 
 // Fault is one entry of the fault log.

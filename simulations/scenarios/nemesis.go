@@ -116,6 +116,7 @@ func (n *nemesis) fillDisk(s *sim.Stream) {
 	}
 	n.count("full disks")
 	n.wasFull = true
+	n.stage.Rec.Fault(check.Fault{Kind: check.DiskFull})
 	d.Capacity = max(d.Used()+s.Between(0, 64<<10), 4096)
 	n.world.Trace.Printf("the disk has room for %d bytes", d.Capacity-d.Used())
 	n.world.After(s.Exp(time.Second), func() { d.Capacity = 0 })

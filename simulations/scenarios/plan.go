@@ -77,6 +77,11 @@ func DrawPlan(seed uint64) Plan {
 	drawNetwork(&p, s)
 	drawTiming(&p, s)
 	drawClients(&p, s)
+	if p.FullDisks+p.WriteErrors > 0 {
+		// A producer that begins anywhere but at 0 is one whose past was deleted; when its first batch is refused nobody can know that
+		// the next one is not the first.
+		p.Clients.NearWrap = false
+	}
 	return p
 }
 

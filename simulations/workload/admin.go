@@ -171,7 +171,8 @@ func (a *Admin) open(t *Topic, began check.Instant) {
 		Process: a.process, Func: check.CreateTopic, Key: protocol.TopicPartition{Topic: t.ID, Partition: -1},
 	})
 	s.Rec.Complete(t.created, check.OK)
-	s.sometimes("topic made again under the name of a deleted one", slices.ContainsFunc(s.all, func(o *Topic) bool { return o.Name == t.Name }))
+	t.again = slices.ContainsFunc(s.all, func(o *Topic) bool { return o.Name == t.Name })
+	s.sometimes("topic made again under the name of a deleted one", t.again)
 	s.addTopic(t)
 }
 

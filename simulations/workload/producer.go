@@ -325,7 +325,7 @@ func (p *Producer) acknowledge(x pair, part *kmsg.ProduceResponseTopicPartition)
 	if part.BaseOffset < 0 {
 		p.stage.violate("%s: acknowledged at offset %d", p.name, part.BaseOffset)
 	}
-	if x.l.topic.LogAppendTime != (part.LogAppendTime >= 0) {
+	if !x.l.topic.gone && x.l.topic.LogAppendTime != (part.LogAppendTime >= 0) {
 		p.stage.violate("%s: log append time %d for %v", p.name, part.LogAppendTime, x.l.key)
 	}
 	p.stage.Acked++
@@ -398,7 +398,8 @@ func (p *Producer) outOfOrder(x pair, code protocol.Code) {
 
 // fenced is an answer that ends the producer. With all its acknowledged batches in place the broker has no reason to give it.
 func (p *Producer) fenced(x pair, code protocol.Code) {
-	if !x.l.topic.gone && !p.stage.Excused(x.l.topic) {
+	astray := x.b.op.ByName && x.l.topic.again // batches meant for the incarnation before have their sequences here
+	if !x.l.topic.gone && !astray && !p.stage.Excused(x.l.topic) {
 		p.stage.violate("%s: %s for %v at sequence %d, the first undecided batch", p.name, code.Name(), x.l.key, x.b.sequence)
 	}
 	p.retireAfter(x, code)

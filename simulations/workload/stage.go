@@ -45,6 +45,8 @@ type Topic struct {
 	check.Topic
 	Partitions int32
 	created    *check.Op
+	// again: another incarnation had the name before, so requests by name that were meant for that one may arrive here.
+	again bool
 	// gone is set as soon as somebody asked to delete it.
 	gone bool
 }
