@@ -128,7 +128,7 @@ func NewIndex(h *History) *Index {
 		return 0
 	})
 	for _, p := range x.Partitions {
-		p.build()
+		p.build(x)
 		p.removed = removedBefore(p)
 	}
 	return x
@@ -171,7 +171,7 @@ func (x *Index) note(op *Op, byKey map[protocol.TopicPartition]*Partition) {
 }
 
 // build puts the eras together.
-func (p *Partition) build() {
+func (p *Partition) build(x *Index) {
 	var eras [][]Entry
 	add := func(op *Op, e Entry) {
 		for len(eras) <= p.era(op) {
@@ -200,19 +200,19 @@ func (p *Partition) build() {
 	if len(eras) == 0 {
 		eras = append(eras, nil)
 	}
-	p.chain(eras)
+	p.chain(x, eras)
 }
 
 // chain merges each era into what the era before left standing: a power loss may have cut the log at one offset, so everything from
 // the first difference on is lost, and everything before it must be the same.
-func (p *Partition) chain(eras [][]Entry) {
+func (p *Partition) chain(x *Index, eras [][]Entry) {
 	var cur []Entry
 	for _, raw := range eras {
 		seen := p.unify(raw)
 		cut, found := firstDifference(cur, seen)
 		if found {
 			i, _ := slices.BinarySearchFunc(cur, cut, func(e Entry, o int64) int { return cmp.Compare(e.Offset, o) })
-			p.tailMustBeGone(cur[i:], seen)
+			p.tailMustBeGone(x, cur[i:], seen)
 			p.Lost = append(p.Lost, cur[i:]...)
 			cur = cur[:i:i]
 		}
@@ -265,8 +265,9 @@ func firstDifference(a, b []Entry) (int64, bool) {
 
 // tailMustBeGone reports entries that survived behind a lost one: power loss takes a tail, it leaves no holes. Only those count that
 // are known to have been there together with the lost one; others may have been written after it was gone, which nobody saw happen.
-// What survived keeps the era in which it was first seen.
-func (p *Partition) tailMustBeGone(tail, seen []Entry) {
+// And its producer must have been told of it by then: one that was not sends the batch again, by chance to the same offset. What survived
+// keeps the era in which it was first seen.
+func (p *Partition) tailMustBeGone(x *Index, tail, seen []Entry) {
 	for i, j := 0, 0; i < len(tail) && j < len(seen); {
 		switch {
 		case tail[i].Offset < seen[j].Offset:
@@ -276,7 +277,8 @@ func (p *Partition) tailMustBeGone(tail, seen []Entry) {
 		default:
 			if same(tail[i], seen[j]) {
 				seen[j].First = tail[i].First
-				if tail[i].First <= tail[0].Latest {
+				w, last := x.Writer[tail[i].Value], tail[0].Latest
+				if tail[i].First <= last && w != nil && w.Outcome == OK && p.era(w) <= last {
 					p.Broken = append(p.Broken, p.anomaly(InconsistentOffsets, "value %d at offset %d survived a power loss that took offset %d (%v)",
 						tail[i].Value, tail[i].Offset, tail[0].Offset, tail[0].By))
 				}

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	encoding "encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,13 +39,15 @@ const (
 // TestHostilePeers: whatever a peer sends is refused with Kafka's code or by closing its connection, costs little memory, panics
 // nothing, and does not disturb the client beside it.
 func TestHostilePeers(t *testing.T) {
-	b, err := process.Start(process.Troupe(binary, hostileAddr, hostileHTTP), filepath.Join(t.TempDir(), "data"), nil)
+	troupe, dir := process.Troupe(binary, hostileAddr, hostileHTTP), filepath.Join(t.TempDir(), "data")
+	b, err := process.Start(troupe, dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		b.Stop()
+		b.Kill()
 		if t.Failed() {
+			saveLog(b)
 			t.Logf("the broker's log ends:\n%s", b.Tail())
 		}
 	})
@@ -72,6 +78,15 @@ func TestHostilePeers(t *testing.T) {
 		t.Errorf("the broker grew by %d MiB, want less than %d", grew>>20, growthMax>>20)
 	}
 	wantNoPanics(t, hostileHTTP)
+	ends := []int64{endOf(t, victim), endOf(t, bystanderTopic)}
+	b.Kill()
+	if b, err = process.Start(troupe, dir, nil); err != nil {
+		t.Fatalf("after what it was sent the broker does not start again: %v", err)
+	}
+	if got := []int64{endOf(t, victim), endOf(t, bystanderTopic)}; !slices.Equal(got, ends) {
+		t.Errorf("logs end at %d after a kill and a restart, at %d before", got, ends)
+	}
+	wantNoPanics(t, hostileHTTP)
 }
 
 func createVictim(t *testing.T) {
@@ -93,7 +108,11 @@ func endOf(t *testing.T, topic string) int64 {
 	part := kmsg.NewListOffsetsRequestTopicPartition()
 	part.Timestamp = -1
 	req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{part}}}
-	return mustSend[*kmsg.ListOffsetsResponse](dial(t, hostileAddr), req).Topics[0].Partitions[0].Offset
+	got := mustSend[*kmsg.ListOffsetsResponse](dial(t, hostileAddr), req).Topics[0].Partitions[0]
+	if got.ErrorCode != none {
+		t.Errorf("end of %s: code %d", topic, got.ErrorCode)
+	}
+	return got.Offset
 }
 
 var panicsRow = regexp.MustCompile(`(?m)^(troupe_\w*panics\w*|troupe_actor_failures_total|troupe_partitions_offline) (\S+)$`)
@@ -360,17 +379,7 @@ func fetchOf(topic string) *kmsg.FetchRequest {
 // hostileMutations sends 5,000 requests with random damage, each on a connection of its own that says it will send no more: the
 // broker answers or not, and closes.
 func hostileMutations(t *testing.T) {
-	corpus := [][]byte{frameOf(produceOf(3, -1, goodBatch(t))), frameOf(produceOf(9, 1, goodBatch(t))), frameOf(fetchOf(victim))}
-	for key := range int16(93) {
-		req := kmsg.RequestForKey(key)
-		if req == nil {
-			continue
-		}
-		for version := range req.MaxVersion() + 1 {
-			req.SetVersion(version)
-			corpus = append(corpus, frameOf(req))
-		}
-	}
+	corpus := mutationCorpus(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 5000 {
 		b := mutate(rng, corpus[rng.IntN(len(corpus))])
@@ -380,10 +389,53 @@ func hostileMutations(t *testing.T) {
 		p := dial(t, hostileAddr)
 		p.write(b)
 		_ = p.nc.(interface{ CloseWrite() error }).CloseWrite()
-		if _, err := io.Copy(io.Discard, p.nc); err != nil && strings.Contains(err.Error(), "timeout") {
+		if _, err := io.Copy(io.Discard, p.nc); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("neither answered nor closed in %v: %x", peerPatience, b)
 		}
 		p.nc.Close()
+	}
+}
+
+// mutationCorpus is a request of every key and version that the broker says it serves, with one element in every array, and a few
+// requests that go all the way to the log.
+func mutationCorpus(t *testing.T) [][]byte {
+	corpus := [][]byte{frameOf(produceOf(3, -1, goodBatch(t))), frameOf(produceOf(9, 1, goodBatch(t))), frameOf(fetchOf(victim))}
+	served := mustSend[*kmsg.ApiVersionsResponse](dial(t, hostileAddr), kmsg.NewPtrApiVersionsRequest()).ApiKeys
+	for _, row := range served {
+		for version := row.MinVersion; version <= row.MaxVersion; version++ {
+			req := kmsg.RequestForKey(row.ApiKey)
+			fill(reflect.ValueOf(req).Elem(), goodBatch(t))
+			if deletion, ok := req.(*kmsg.DeleteTopicsRequest); ok { // the others need the victim
+				deletion.TopicNames, deletion.Topics[0].Topic = []string{"nobody"}, kmsg.StringPtr("nobody")
+			}
+			req.SetVersion(version)
+			corpus = append(corpus, frameOf(req))
+		}
+	}
+	if len(corpus) < 60 {
+		t.Fatalf("%d requests to mutate: the broker serves too little for this to prove anything", len(corpus))
+	}
+	return corpus
+}
+
+// fill puts one element into every array of v, the name of the victim into every string and the batch into what holds records.
+func fill(v reflect.Value, batch []byte) {
+	switch {
+	case v.Type() == reflect.TypeFor[kmsg.Tags]():
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), batch)
+		}
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), batch)
+	case v.Type() == reflect.TypeFor[[]byte]():
+		v.SetBytes(batch)
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), batch)
+	case v.Kind() == reflect.String:
+		v.SetString(victim)
 	}
 }
 

@@ -1,0 +1,218 @@
+package compat
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/troupe-broker/troupe/simulations/process"
+)
+
+const (
+	fullAddr = "127.0.0.1:21694"
+	fullHTTP = "127.0.0.1:21695"
+	fullSize = 24 << 20 // bytes of the file system
+)
+
+// volume is a small file system of its own, in a mount namespace that a process of ours keeps. It is gone with that process.
+type volume struct {
+	keeper *exec.Cmd
+	dir    string // as seen inside
+}
+
+// newVolume mounts a tmpfs, or skips the test where this machine forbids it.
+func newVolume(t *testing.T, size int) *volume {
+	t.Helper()
+	dir := t.TempDir()
+	keeper := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+		`mount -t tmpfs -o size="$1" none "$2" && echo mounted && exec cat`, "sh", strconv.Itoa(size), dir)
+	stdin, err := keeper.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := keeper.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	keeper.Stderr = &stderr
+	const skipped = "NOT CHECKED ON THIS MACHINE: what a full disk does to the real binary (refusal, nothing acknowledged lost, recovery, restart): "
+	if err := keeper.Start(); err != nil {
+		t.Skip(skipped, err)
+	}
+	t.Cleanup(func() { stdin.Close(); _ = keeper.Wait() })
+	if said, _ := io.ReadAll(io.LimitReader(stdout, int64(len("mounted\n")))); string(said) != "mounted\n" {
+		stdin.Close()
+		_ = keeper.Wait()
+		t.Skip(skipped, stderr.String())
+	}
+	return &volume{keeper: keeper, dir: dir}
+}
+
+// path is where the file name of the volume is seen from outside.
+func (v *volume) path(name string) string {
+	return filepath.Join("/proc", strconv.Itoa(v.keeper.Process.Pid), "root", v.dir, name)
+}
+
+// subject is a broker whose data is in the volume; the directory it is given only takes its log.
+func (v *volume) subject() process.Subject {
+	return process.Subject{Name: "troupe", Addr: fullAddr, Command: func(_ string, settings map[string]string) (*exec.Cmd, error) {
+		inner, err := process.Troupe(binary, fullAddr, fullHTTP).Command(filepath.Join(v.dir, "data"), settings)
+		if err != nil {
+			return nil, err
+		}
+		enter := []string{"--target", strconv.Itoa(v.keeper.Process.Pid), "--user", "--preserve-credentials", "--mount"}
+		return exec.Command("nsenter", append(enter, inner.Args...)...), nil
+	}}
+}
+
+// TestFullDisk: a full disk refuses what does not fit with an error and keeps everything acknowledged; the broker serves readers on,
+// starts again on the full disk, and writes again once there is space. docs/promises.md, "Damage".
+func TestFullDisk(t *testing.T) {
+	v := newVolume(t, fullSize)
+	logDir := filepath.Join(t.TempDir(), "out")
+	settings := map[string]string{"log.segment.bytes": strconv.Itoa(1 << 20)}
+	var b *process.Broker
+	start := func() {
+		t.Helper()
+		var err error
+		if b, err = process.Start(v.subject(), logDir, settings); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start()
+	t.Cleanup(func() {
+		b.Kill()
+		if t.Failed() {
+			t.Logf("the broker's log ends:\n%s", b.Tail())
+		}
+	})
+	if err := os.WriteFile(v.path("ballast"), make([]byte, fullSize/2), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	w := &fullWriter{t: t, acked: map[int64]int{}}
+	w.untilRefused(ctx)
+	w.wantAll(ctx, "while the disk is full")
+	w.createTopicInVain(ctx)
+	b.Stop()
+	start()
+	w.wantAll(ctx, "after a restart on the full disk")
+	b.Kill()
+	start()
+	w.wantAll(ctx, "after kill -9 and a restart on the full disk")
+	w.untilRefused(ctx)
+	if err := os.Remove(v.path("ballast")); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if err := w.write(ctx); err != nil {
+			t.Fatalf("after space was freed: %v", err)
+		}
+	}
+	w.wantAll(ctx, "after space was freed")
+	b.Kill()
+	start()
+	w.wantAll(ctx, "after kill -9 and a last restart")
+	wantNoPanics(t, fullHTTP)
+	t.Logf("%d records acknowledged, %d refused", len(w.acked), w.refused)
+}
+
+// fullWriter writes records of 100 KB one by one and knows which were acknowledged.
+type fullWriter struct {
+	t       *testing.T
+	n       int
+	acked   map[int64]int // record by offset
+	refused int
+}
+
+func fullValue(n int) []byte { return bytes.Repeat(fmt.Appendf(nil, "record %09d ", n), 6000) }
+
+func (w *fullWriter) client(opts ...kgo.Opt) *kgo.Client {
+	w.t.Helper()
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(fullAddr), kgo.AllowAutoTopicCreation(), kgo.ProducerBatchCompression(kgo.NoCompression())}, opts...)...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(cl.Close)
+	return cl
+}
+
+// write sends one record with a client of its own, so that nothing of an earlier refusal is retried in its name.
+func (w *fullWriter) write(ctx context.Context) error {
+	cl := w.client(kgo.DefaultProduceTopic("full"), kgo.RecordRetries(0), kgo.DisableIdempotentWrite(), kgo.ProduceRequestTimeout(2*time.Second))
+	defer cl.Close()
+	n := w.n
+	w.n++
+	r, err := cl.ProduceSync(ctx, &kgo.Record{Value: fullValue(n)}).First()
+	if err == nil {
+		w.acked[r.Offset] = n
+	}
+	return err
+}
+
+// untilRefused fills the disk.
+func (w *fullWriter) untilRefused(ctx context.Context) {
+	w.t.Helper()
+	for range 2 * fullSize / len(fullValue(0)) {
+		err := w.write(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			w.t.Fatalf("a full disk was met with silence: %v", err)
+		}
+		if err != nil {
+			w.refused++
+			w.t.Logf("after %d acknowledged records: %v", len(w.acked), err)
+			return
+		}
+	}
+	w.t.Fatal("more was acknowledged than the disk can hold")
+}
+
+// createTopicInVain asks for a topic while nothing can be written: an error is fine, and so is success, if there was room.
+func (w *fullWriter) createTopicInVain(ctx context.Context) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := w.client(kgo.DefaultProduceTopic("one-more"), kgo.RecordRetries(1)).ProduceSync(ctx, &kgo.Record{Value: fullValue(0)}).FirstErr()
+	w.t.Logf("a record for a new topic on the full disk: %v", err)
+	if err == nil {
+		w.t.Error("a record was acknowledged that had no room")
+	}
+}
+
+// wantAll reads the topic and demands every acknowledged record at its offset; others may be there.
+func (w *fullWriter) wantAll(ctx context.Context, when string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cl := w.client(kgo.ConsumeTopics("full"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	defer cl.Close()
+	found := 0
+	for found < len(w.acked) {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			w.t.Fatalf("%s, after %d of %d acknowledged records: %v", when, found, len(w.acked), err)
+		}
+		for r := range fetches.RecordsAll() {
+			n, ok := w.acked[r.Offset]
+			if ok && !bytes.Equal(r.Value, fullValue(n)) {
+				w.t.Fatalf("%s: offset %d is not record %d", when, r.Offset, n)
+			}
+			if ok {
+				found++
+			}
+		}
+	}
+}
