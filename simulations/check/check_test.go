@@ -117,6 +117,8 @@ var histories = []struct {
 		text: "send 1 1 @0\nsend 1 2 @1\nsend 1 3 @2\npower\nfinal 2: 0=1 2=3", want: []Class{LostWrite, IntPollSkip}},
 	{name: "os: what was written when nobody looked is no hole", durability: protocol.DurabilityOS,
 		text: "send 1 1-3 @0\npower\nsend 3 9 @2\npower\nsend 4 8 info\nfinal 2: 0=8 2=9"},
+	{name: "os: power loss may take the head with its name", durability: protocol.DurabilityOS,
+		text: "send 1 1-2 @0\nsend 1 3 @2\npower\nlist 2 earliest=2\nfinal 2: 2=3 start=2"},
 	{name: "os: a lost batch sent again to the same offset is no hole", durability: protocol.DurabilityOS,
 		text: "send 1 1 @0\nx: send 2 2 @1\npoll 3 0: 0=1 1=2\npower\nsend 4 9 @0\nend x\nfinal 5: 0=9 1=2"},
 	{name: "os: what comes after a lost offset may not survive it", durability: protocol.DurabilityOS,

@@ -61,18 +61,21 @@ func (x *Index) mediaDestroyed(key protocol.TopicPartition) bool {
 	return false
 }
 
+// headMayBeGone reports whether a power loss before op may have taken the beginning of the log: with durability=os the name of the first
+// segment may be lost while a later one survives. What is left then begins later, and says so by its log start.
+func (p *Partition) headMayBeGone(op *Op) bool {
+	return p.Topic.Durability == protocol.DurabilityOS && op.Era > 0
+}
+
 // removedBefore is the offset below which records of p were removed because somebody asked: the largest DeleteRecords that may have
-// happened or, where retention is on, the largest log start any answer showed.
+// happened; or, where retention is on or the head may be gone, the largest log start any answer showed.
 func removedBefore(p *Partition) (offset int64) {
 	for _, op := range p.Ops {
 		if op.Func == DeleteRecords && op.Outcome != Fail {
 			offset = max(offset, deletedBefore(op))
 		}
-		if p.Topic.Retains && op.Outcome == OK && (op.Func == Poll || op.Func == Send) {
-			offset = max(offset, op.LogStart)
-		}
-		if p.Topic.Retains && op.Outcome == OK && op.Func == ListOffsets && op.At == AtEarliest {
-			offset = max(offset, op.Offset)
+		if start, ok := shownStart(op); ok && (p.Topic.Retains || p.headMayBeGone(op)) {
+			offset = max(offset, start)
 		}
 	}
 	return offset

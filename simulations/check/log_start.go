@@ -36,7 +36,7 @@ func (p *Partition) startNobodyAsked() (out []Anomaly) {
 		if op.Func == DeleteRecords && op.Outcome != Fail {
 			marks = append(marks, mark{at: op.Invoked, told: true, value: deletedBefore(op), op: op})
 		}
-		if start, ok := shownStart(op); ok {
+		if start, ok := shownStart(op); ok && !p.headMayBeGone(op) {
 			marks = append(marks, mark{at: op.Complete, value: start, op: op})
 		}
 	}

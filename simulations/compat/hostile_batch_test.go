@@ -121,6 +121,7 @@ const (
 	invalidTxnState      = 48
 	unknownLeaderEpoch   = 75
 	unsupportedCodec     = 76
+	offsetNotAvailable   = 78
 	invalidRecord        = 87
 	unknownTopicIDCode   = 100
 	fetchSessionNotFound = 70

@@ -39,7 +39,7 @@ func TestStartRefusesWithReasons(t *testing.T) {
 		{"port in use", t.TempDir(), startupAddr, startupHTTP, []string{startupAddr, "in use", "try:"}},
 		{"HTTP port in use", t.TempDir(), "127.0.0.1:21698", startupAddr, []string{startupAddr, "in use", "try:"}},
 		{"an unreadable directory", locked, "127.0.0.1:21698", startupHTTP, []string{locked, "permission denied", "try:"}},
-		{"a file for a directory", file, "127.0.0.1:21698", startupHTTP, []string{file, "not a directory", "try:"}},
+		{"a file for a directory", file, "127.0.0.1:21698", startupHTTP, []string{file, "not a directory", "try: make"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
