@@ -221,20 +221,26 @@ func (l *Log) forgetEpochs() error {
 	return l.remove(epochsName)
 }
 
-// findLostEpochs completes the epochs backwards. Those of dropped segments are forgotten before the files are removed, and a crash in
-// between brings the files back.
+// findLostEpochs completes the epochs backwards to the log start. Those of dropped segments are forgotten before the files are removed,
+// and a crash in between brings the files back.
 func (r *recovery) findLostEpochs() error {
-	known := r.epochs
-	if len(known.list) == 0 || known.list[0].StartOffset <= r.start || r.report.Clean {
+	known, until := r.epochs, r.end
+	if len(known.list) > 0 {
+		until = known.list[0].StartOffset
+	}
+	if until <= r.start || r.report.Clean {
 		return nil
 	}
 	var found Epochs
 	for _, s := range r.all() {
-		if s.base >= known.list[0].StartOffset {
+		if s.base >= until {
 			break
 		}
-		if err := s.collectEpochs(&found, known.list[0].StartOffset); err != nil {
+		if err := s.collectEpochs(&found, until); err != nil {
 			return err
+		}
+		if len(found.list) == 0 && s.size > 0 {
+			return nil // batches from before leader epochs
 		}
 	}
 	for _, e := range known.list {
@@ -244,7 +250,7 @@ func (r *recovery) findLostEpochs() error {
 	return nil
 }
 
-// collectEpochs adds the epochs of the batches of s below end.
+// collectEpochs adds the epochs of the batches of s below end; none if the first one has none.
 func (s *segment) collectEpochs(found *Epochs, end int64) error {
 	f, err := s.file.pin()
 	if err != nil {
@@ -258,7 +264,7 @@ func (s *segment) collectEpochs(found *Epochs, end int64) error {
 		if err != nil {
 			return s.corrupt(err, s.base)
 		}
-		if h.BaseOffset() >= end {
+		if h.BaseOffset() >= end || h.LeaderEpoch() < 0 && len(found.list) == 0 {
 			break
 		}
 		*found, _ = found.assign(h.LeaderEpoch(), h.BaseOffset())

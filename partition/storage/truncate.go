@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 
 	"github.com/troupe-broker/troupe/actors/record"
@@ -77,7 +78,8 @@ func (l *Log) truncate(all []*segment, i int, cut Position, offset int64) error 
 		return err
 	}
 	l.rolled = append([]*segment(nil), all[:i]...)
-	l.active, l.index, l.recent, l.abortedDirty = s, index, nil, nil
+	l.active, l.index, l.recent = s, index, nil
+	l.abortedDirty = slices.DeleteFunc(l.abortedDirty, func(dirty *segment) bool { return dirty.base >= s.base }) // synced or gone
 	// The log start may lie within the batch that was removed; the log then ends there and not before.
 	l.start = min(l.start, offset)
 	l.end = max(cut.Offset, l.start)
