@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,19 +78,38 @@ func (v *volume) subject() process.Subject {
 	}}
 }
 
-// TestFullDisk: a full disk refuses what does not fit with an error and keeps everything acknowledged; the broker serves readers on,
-// starts again on the full disk, and writes again once there is space. docs/promises.md, "Damage".
+// fill writes size bytes into a file of that name, or as many as there is room for.
+func (v *volume) fill(t *testing.T, name string, size int) {
+	t.Helper()
+	f, err := os.Create(v.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	for n := 0; n < size && err == nil; n += len(page) {
+		_, err = f.Write(page)
+	}
+	if err != nil && !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+// TestFullDisk: a full disk refuses what does not fit with an error and keeps everything acknowledged; the broker serves readers on, and
+// writes again once there is space. Restarted with a little room it serves; with none at all it cannot vote, says so, waits, and
+// serves as soon as there is space. docs/promises.md, "Damage".
 func TestFullDisk(t *testing.T) {
 	v := newVolume(t, fullSize)
-	logDir := filepath.Join(t.TempDir(), "out")
+	out := filepath.Join(t.TempDir(), "out")
 	settings := map[string]string{"log.segment.bytes": strconv.Itoa(1 << 20)}
 	var b *process.Broker
 	start := func() {
 		t.Helper()
-		var err error
-		if b, err = process.Start(v.subject(), logDir, settings); err != nil {
+		again, err := process.Start(v.subject(), out, settings)
+		if err != nil {
 			t.Fatal(err)
 		}
+		b = again
 	}
 	start()
 	t.Cleanup(func() {
@@ -98,25 +118,27 @@ func TestFullDisk(t *testing.T) {
 			t.Logf("the broker's log ends:\n%s", b.Tail())
 		}
 	})
-	if err := os.WriteFile(v.path("ballast"), make([]byte, fullSize/2), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	v.fill(t, "ballast", fullSize/2)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	w := &fullWriter{t: t, acked: map[int64]int{}}
 	w.untilRefused(ctx)
 	w.wantAll(ctx, "while the disk is full")
-	t.Logf("a topic created on the full disk: code %d", w.createTopic("one-more"))
-	w.wantAll(ctx, "after a topic was asked for")
-	b.Stop()
-	start()
-	w.wantAll(ctx, "after a restart on the full disk")
 	b.Kill()
 	start()
 	w.wantAll(ctx, "after kill -9 and a restart on the full disk")
 	w.untilRefused(ctx)
-	if err := os.Remove(v.path("ballast")); err != nil {
+	v.fill(t, "crumbs", fullSize)
+	w.wantAll(ctx, "with no byte left")
+	inVain := w.createTopic("one-more")
+	t.Logf("a topic created with no byte left: code %d", inVain)
+	w.untilRefused(ctx)
+	b.Stop()
+	freed := make(chan error, 1)
+	go func() { freed <- v.freeOnceWaiting(b.Log) }()
+	start()
+	if err := <-freed; err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
@@ -125,14 +147,30 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	w.wantAll(ctx, "after space was freed")
-	if code := w.createTopic("with-room"); code != none {
-		t.Errorf("a topic created after space was freed: code %d", code)
+	if code := w.createTopic("one-more"); (code == topicExists) != (inVain == none) || code != none && code != topicExists {
+		t.Errorf("the topic again, after space was freed: code %d", code)
 	}
 	b.Kill()
 	start()
 	w.wantAll(ctx, "after kill -9 and a last restart")
 	wantNoPanics(t, fullHTTP)
 	t.Logf("%d records acknowledged, %d refused", len(w.acked), w.refused)
+}
+
+// freeOnceWaiting removes what fills the disk as soon as the broker says that it waits for that.
+func (v *volume) freeOnceWaiting(log string) error {
+	for end := time.Now().Add(peerPatience); ; time.Sleep(5 * time.Millisecond) {
+		said, err := os.ReadFile(log)
+		if err != nil {
+			return err
+		}
+		if _, since, stopped := bytes.Cut(said, []byte(`"msg":"stopped"`)); stopped && bytes.Contains(since, []byte("no space left")) {
+			return errors.Join(os.Remove(v.path("ballast")), os.Remove(v.path("crumbs")))
+		}
+		if time.Now().After(end) {
+			return errors.New("a broker started with no byte left does not say that it waits for space")
+		}
+	}
 }
 
 // fullWriter writes records of 100 KB one by one and knows which were acknowledged.

@@ -114,6 +114,7 @@ const (
 	invalidRequiredAcks  = 21
 	invalidTimestamp     = 32
 	unsupportedVersion   = 35
+	topicExists          = 36
 	invalidPartitions    = 37
 	invalidReplication   = 38
 	invalidRequest       = 42

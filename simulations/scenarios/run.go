@@ -228,8 +228,10 @@ func (r *run) result() *Result {
 	if r.final != nil {
 		out.Read = r.final.Reads
 	}
-	for k, n := range r.stage.Seen {
-		r.seen[k] += n
+	for _, counts := range []map[string]int{r.stage.Seen, r.stage.Answers} {
+		for k, n := range counts {
+			r.seen[k] += n
+		}
 	}
 	out.Violations = append(out.Violations, r.unwelcome()...)
 	for _, a := range r.stage.Rec.History().Check() {
@@ -246,13 +248,12 @@ func (r *run) unwelcome() (out []string) {
 	if !r.plan.NoErrors {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(r.stage.Seen))
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(r.stage.Answers)) {
 		_, code, _ := strings.Cut(name, " ")
 		switch code {
-		case "NONE", "UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_ID", "OFFSET_OUT_OF_RANGE": // of deleted topics and records
+		case "NONE", "UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_ID", "NOT_LEADER_FOR_PARTITION", "OFFSET_OUT_OF_RANGE": // of deleted topics and records
 		default:
-			out = append(out, fmt.Sprintf("a healthy node answered %d times %s", r.stage.Seen[name], name))
+			out = append(out, fmt.Sprintf("a healthy node answered %d times %s", r.stage.Answers[name], name))
 		}
 	}
 	return out

@@ -69,8 +69,8 @@ type Stage struct {
 	highest map[protocol.TopicPartition]int64
 	// Excused says that acknowledged records may be gone, so that fencing a producer by its sequence is no surprise.
 	Excused func(*Topic) bool
-	// Seen counts answers by API and error code, and rare things that clients met.
-	Seen map[string]int
+	// Answers counts answers by API and error code, Seen rare things that clients met.
+	Answers, Seen map[string]int
 	// Acknowledged, if set, hears of every acknowledged batch of a topic nobody asked to delete.
 	Acknowledged func(*Topic, *check.Op)
 	// trimmed is the largest offset before which somebody asked to delete records.
@@ -80,7 +80,7 @@ type Stage struct {
 // NewStage sets the stage; violate hears of what clients find wrong at once.
 func NewStage(e Env, s Settings, violate func(format string, args ...any)) *Stage {
 	return &Stage{
-		Settings: s, env: e, violations: violate, highest: map[protocol.TopicPartition]int64{}, Seen: map[string]int{},
+		Settings: s, env: e, violations: violate, highest: map[protocol.TopicPartition]int64{}, Seen: map[string]int{}, Answers: map[string]int{},
 		identities: map[int64]string{}, trimmed: map[protocol.TopicPartition]int64{}, Acknowledged: func(*Topic, *check.Op) {},
 		Excused: func(*Topic) bool { return false },
 	}
@@ -139,7 +139,7 @@ func (s *Stage) byID(id protocol.TopicID) *Topic {
 }
 
 func (s *Stage) saw(api string, code int16) {
-	s.Seen[fmt.Sprintf("%s %s", api, protocol.Code(code).Name())]++
+	s.Answers[fmt.Sprintf("%s %s", api, protocol.Code(code).Name())]++
 }
 
 // identity notes a producer id; no id is ever given twice.
