@@ -63,12 +63,19 @@
 //
 // # What is durable when
 //
-// A FlushTask makes durable, in this order: the epoch checkpoint if it changed, rolled segments and their indexes, the active
-// segment, the directory if files were created; only then it removes segments that retention dropped. FlushedOffset advances when
-// all that is done, and never if the log was truncated meanwhile. So an acknowledgement that waits for FlushedOffset depends on no
-// unsynced file, name or epoch.
+// A FlushTask makes durable: rolled segments and their indexes, the active segment, entries of .txnindex files, the epoch checkpoint if
+// it changed, the directory if files were created; only then it removes segments that were dropped. FlushedOffset advances when all that
+// is done, and never if the log was truncated meanwhile. So an acknowledgement that waits for FlushedOffset depends on no unsynced file,
+// name or epoch.
 //
-// Position is what recovery may trust. It goes into the positions checkpoint now and then; recovery reads nothing below it.
+// Position is what recovery may trust. It goes into the positions checkpoint now and then; recovery reads nothing below it. A log that
+// is cut below a position it gave out says so in lowered-position first.
+//
+// # Failures
+//
+// A full disk refuses a call and leaves the log as it was (ErrNoSpace). After any other failed write or sync the log is offline for
+// good: it keeps serving what its Views hold, and takes nothing. A Restart or TruncateTo that fails after it began to remove is of that
+// kind too; Open finishes it.
 //
 // # Recovery
 //
@@ -90,6 +97,10 @@
 //     batch at its position ends with its offset.
 //   - The log's own truncation must be durable before the next append. Else the pages of a cut-off batch may come back behind a
 //     new one of the same size, with a right CRC and the right offset.
+//   - The name of the oldest segment is durable before there is a second one (Log.anchored), and dropped segments go oldest first, each
+//     durably. So whatever a crash leaves is missing at the end, not at the beginning, and a hole is a lost tail.
+//   - A dropped segment may come back in a crash before its removal is durable. So a flush that was under way syncs it all the same, and
+//     Position says where the log starts.
 //   - The last segment is never removed before one that continues the log is durable. An empty directory is an empty log at 0.
 //   - A file that retention removed stays readable for whoever has it pinned; so a Span never changes under its reader.
 //
