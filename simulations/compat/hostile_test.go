@@ -33,6 +33,9 @@ const (
 	// growthMax is how much the broker may grow under everything here, in bytes. The declared lengths, counts and sizes come to
 	// hundreds of gigabytes.
 	growthMax = 100 << 20
+	// logLinesMax is how many lines the broker may log about the more than 5,000 connections here: one for every kind of fault, and one
+	// for every request in an old format that deserved an answer.
+	logLinesMax = 300
 )
 
 // TestHostilePeers: whatever a peer sends is refused with Kafka's code or by closing its connection, costs little memory, panics
@@ -76,6 +79,10 @@ func TestHostilePeers(t *testing.T) {
 		t.Errorf("the broker grew by %d MiB, want less than %d", grew>>20, growthMax>>20)
 	}
 	wantNoPanics(t, hostileHTTP)
+	said, err := os.ReadFile(b.Log)
+	if lines := bytes.Count(said, []byte("\n")); err != nil || lines > logLinesMax {
+		t.Errorf("%d lines in the broker's log, want at most %d: peers can fill it (%v)", lines, logLinesMax, err)
+	}
 	ends := []int64{endOf(t, victim), endOf(t, bystanderTopic)}
 	b.Kill()
 	if b, err = process.Start(troupe, dir, nil); err != nil {
