@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/troupe-broker/troupe/transport/kafka/api"
 	"github.com/troupe-broker/troupe/transport/kafka/wire"
 )
@@ -112,11 +114,28 @@ func (c *conn) explain(why error) {
 			log.Warn("closed a connection that began with "+what, "remote", remote, "unlogged", more)
 		})
 	default:
-		limit.do(why.Error(), func(more int) {
+		limit.do(c.peer.String()+" "+kindOf(why), func(more int) {
 			log.Warn("closed a connection", "reason", why, "client", c.session.Client(), "remote", remote, "unlogged", more)
 		})
 	}
 	c.listener.server.Metrics.ConnectionsBroken.Add(1)
+}
+
+// kindOf names the kind of an error without anything that the peer chose: were its client id, versions, sizes or port part of the key of
+// a log limit, it could fill the log by sending others every time.
+func kindOf(why error) string {
+	var refused *RefusedError
+	var size *wire.FrameSizeError
+	switch {
+	case errors.As(why, &refused):
+		return "refused " + kmsg.NameForKey(refused.Key)
+	case errors.As(why, &size):
+		return "frame size"
+	}
+	for inner := errors.Unwrap(why); inner != nil; inner = errors.Unwrap(why) {
+		why = inner
+	}
+	return why.Error()
 }
 
 // recovered ends the connection after a panic on one of its goroutines.
