@@ -97,6 +97,8 @@ func startFailure(err error, settings *config.Broker) error {
 		return &problem{what: "the data directory is in use", why: err.Error(), next: "stop the other broker, or give this one its own --set log.dirs=DIR", cause: err}
 	case errors.Is(err, node.ErrForeign):
 		return &problem{what: "this data belongs to another broker", why: err.Error(), next: "the node.id it was written with, or another --set log.dirs=DIR", cause: err}
+	case errors.Is(err, syscall.ENOTDIR):
+		return &problem{what: "cannot use the data directory", why: err.Error(), next: fmt.Sprintf("make %v a directory, or choose another --set log.dirs=DIR", settings.LogDirs), cause: err}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrCorrupt), errors.Is(err, syscall.EROFS):
 		return &problem{what: "cannot use the data directory", why: err.Error(), next: fmt.Sprintf("make %v readable and writable for this user", settings.LogDirs), cause: err}
 	case errors.Is(err, syscall.ENOSPC):
