@@ -132,7 +132,7 @@ func (r *crashRun) boot() {
 		r.w.Fail("open file system: %v", err)
 		return
 	}
-	r.system = actors.NewSystem(actors.Config{Env: e, Dispatcher: r.proc.Dispatcher(), OnFailure: r.proc.OnFailure, Trace: r.proc.OnDeliver, Logger: r.proc.Logger()})
+	r.system = actors.NewSystem(actors.Config{Env: e, Dispatcher: r.proc.Dispatcher(), OnFailure: r.proc.OnFailure, Trace: r.proc.OnDeliver, Logger: r.proc.Logger(func(string) {})})
 	host, err := r.system.Spawn(actors.Spec{Name: "host", New: func() actors.Actor { return &slowHost{run: r} }})
 	if err != nil {
 		r.w.Fail("%v", err)
