@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/partition/storage"
 )
@@ -87,7 +88,10 @@ func (a *replicaActor) savePurges(ctx *actors.Context) {
 		p := &a.purges[i]
 		switch {
 		case p.saving:
-		case a.producers.Len() == 0 || a.snapshotAt >= p.before:
+		case mutation.Is(mutation.ForgetLogStart):
+			p.saving = true
+			ctx.Send(ctx.Self(), &startSaved{start: p.before})
+		case a.producers.Len() == 0 || a.snapshotAt >= p.before || mutation.Is(mutation.ForgetProducers):
 			p.saving = true
 			ctx.Send(a.host, &saveStart{tp: a.handle.Partition, from: ctx.Self(), start: p.before})
 		case a.snapshot == nil:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition/producer"
@@ -122,6 +123,10 @@ func (a *replicaActor) admit(m *protocol.Produce, b record.Batch) protocol.Fault
 // turn is written. I-OFFSETS: the batch begins where the one before it ended.
 func (a *replicaActor) stage(ctx *actors.Context, m *protocol.Produce, b record.Batch) *staged {
 	t := a.collecting(ctx)
+	if mutation.Is(mutation.ReleaseEarly) && m.Release != nil {
+		m.Release.Release()
+		m.Release = nil
+	}
 	base := t.end
 	b.SetBaseOffset(base)
 	b.SetLeaderEpoch(int32(a.leader.Epoch()))
@@ -189,7 +194,7 @@ func (a *replicaActor) append(t *turn) error {
 // is the end of the log.
 func (a *replicaActor) unwritten(ctx *actors.Context, t *turn, err error) {
 	clean := isNoSpace(err) && a.log.EndOffset() == t.begin
-	if clean {
+	if clean && !mutation.Is(mutation.KeepRefused) {
 		a.producers.Rollback()
 		for i := range t.staged {
 			if b := record.Batch(t.staged[i].msg.Batch); !b.IsControl() {

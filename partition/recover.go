@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition/producer"
@@ -130,6 +131,9 @@ func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int6
 	s, snapshotAt, err = restoreSnapshot(log, config, log.EndOffset(), logger)
 	if err != nil {
 		return nil, -1, 0, err
+	}
+	if mutation.Is(mutation.StaleSnapshot) {
+		return s, snapshotAt, 0, nil
 	}
 	aborted, replayed, err := replayFrom(log, s, snapshotAt, abortedFrom)
 	if err == nil && abortedFrom < min(snapshotAt, log.EndOffset()) {

@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/partition/storage"
 )
@@ -51,6 +52,9 @@ func (v *View) Check(epoch protocol.LeaderEpoch) protocol.Code {
 
 // Bound is the exclusive offset up to which a consumer of the isolation level may read.
 func (v *View) Bound(committed bool) int64 {
+	if mutation.Is(mutation.ReadBeyondWatermark) {
+		return v.LogEndOffset
+	}
 	if committed {
 		return v.LastStableOffset
 	}

@@ -16,23 +16,25 @@ type Mutation uint8
 const (
 	None Mutation = iota
 	AckBeforeFlush
+	WatermarkBeforeFlush
+	ReadBeyondWatermark
 	SkipDirSync
 	SwallowSyncError
-	NoDuplicateWindow
-	WatermarkBeforeFlush
+	ShortWriteAccepted
+	ReleaseEarly
 	KeepTornTail
 	TrustTail
-	ReleaseEarly
-	StaleIndex
 	CheckpointEarly
+	CleanMarkerStays
 	ForgetLogStart
+	ForgetProducers
 	StaleSnapshot
-	WakeNobody
-	ReuseTopicDirectory
+	NoDuplicateWindow
+	KeepRefused
 	ZeroOffset
-	ResumeAfterFailure
 	SessionSkipsChange
-	ShortWriteAccepted
+	MetadataBeforeSync
+	ProducerIDsAgain
 	count
 )
 
@@ -46,23 +48,25 @@ type Entry struct {
 // Table lists all mutations.
 var Table = []Entry{
 	{AckBeforeFlush, "ack-before-flush", "acknowledgements do not wait for the flush (etcd #14370)"},
+	{WatermarkBeforeFlush, "watermark-before-flush", "the high watermark follows the log end instead of the flushed offset"},
+	{ReadBeyondWatermark, "read-beyond-watermark", "consumers are served what is not committed (NATS #6792)"},
 	{SkipDirSync, "skip-dir-sync", "a flush does not sync the directory of a new segment"},
 	{SwallowSyncError, "swallow-sync-error", "a failed fsync counts as done (fsyncgate)"},
-	{NoDuplicateWindow, "no-duplicate-window", "a repeated batch is not recognised"},
-	{WatermarkBeforeFlush, "watermark-before-flush", "the high watermark follows the log end instead of the flushed offset"},
-	{KeepTornTail, "keep-torn-tail", "recovery leaves a torn tail in the file"},
-	{TrustTail, "trust-tail", "recovery does not check CRCs"},
+	{ShortWriteAccepted, "short-write-accepted", "a write that failed half way counts as whole (KAFKA-10778)"},
 	{ReleaseEarly, "release-early", "a batch's buffer is given back before it is written (KAFKA-15653)"},
-	{StaleIndex, "stale-index", "an index entry is taken without looking at the batch it names"},
+	{KeepTornTail, "keep-torn-tail", "recovery finds a torn tail and leaves it in the files"},
+	{TrustTail, "trust-tail", "recovery and first readers do not check CRCs"},
 	{CheckpointEarly, "checkpoint-early", "the recovery position is that of the log end, not of what is durable"},
-	{ForgetLogStart, "forget-log-start", "DeleteRecords is acknowledged before the new log start is durable"},
+	{CleanMarkerStays, "clean-marker-stays", "the marker of a clean stop is not taken away at start (KAFKA-10471)"},
+	{ForgetLogStart, "forget-log-start", "a new log start is shown and answered before it is durable"},
+	{ForgetProducers, "forget-producers", "records are deleted although no snapshot knows their producers"},
 	{StaleSnapshot, "stale-snapshot", "producer state after a restart is that of the snapshot alone"},
-	{WakeNobody, "wake-nobody", "parked readers are not woken by the high watermark"},
-	{ReuseTopicDirectory, "reuse-topic-directory", "the directory of a deleted topic is left behind and names come back"},
-	{ZeroOffset, "zero-offset", "a refused batch is answered with offset 0 (Bufstream, Jepsen 0.1.0)"},
-	{ResumeAfterFailure, "resume-after-failure", "a log goes on after a failed write (KAFKA-10778)"},
+	{NoDuplicateWindow, "no-duplicate-window", "a repeated batch is appended again"},
+	{KeepRefused, "keep-refused", "a turn that a full disk refused stays in the producer state"},
+	{ZeroOffset, "zero-offset", "a refused batch is answered with offset 0 (Bufstream 0.1.0, Jepsen)"},
 	{SessionSkipsChange, "session-skips-change", "an incremental fetch session misses that a partition changed"},
-	{ShortWriteAccepted, "short-write-accepted", "a write that was cut short counts as whole"},
+	{MetadataBeforeSync, "metadata-before-sync", "metadata is committed before it is on disk (raft section 3.8)"},
+	{ProducerIDsAgain, "producer-ids-again", "a block of producer ids is given out twice"},
 }
 
 // Named finds a mutation; None if there is none of that name.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/config"
 	"github.com/troupe-broker/troupe/cluster/image"
@@ -89,6 +90,10 @@ func (d *decider) allocateProducerIDs(c *protocol.AllocateProducerIDs) *protocol
 	out := &protocol.ProducerIDsAllocated{Answer: protocol.Answer{ID: c.ID}}
 	if first+producerIDBlock < first {
 		out.Fault = fault(protocol.UnknownServerError, "Exhausted all producerIds as the next block's end producerId has exceeded the int64 type limit")
+		return out
+	}
+	if mutation.Is(mutation.ProducerIDsAgain) {
+		out.First, out.Count = first, producerIDBlock
 		return out
 	}
 	d.add(&image.ProducerIDsReserved{Node: d.now.Self, First: first, Next: first + producerIDBlock})

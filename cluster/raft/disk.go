@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition/storage"
 )
@@ -145,7 +146,7 @@ func (m *Member) flush() {
 		if vote {
 			done.err = writeQuorumState(files, dir, state)
 		}
-		if done.err == nil && done.task != nil {
+		if done.err == nil && done.task != nil && !mutation.Is(mutation.MetadataBeforeSync) {
 			done.err = done.task.Run()
 		}
 		return done

@@ -3,6 +3,7 @@ package producer
 import (
 	"fmt"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 )
@@ -33,6 +34,9 @@ func (s *State) Check(h Header) Verdict {
 	case e == nil && len(s.entries) >= s.cfg.MaxProducers:
 		return refuse(protocol.ThrottlingQuotaExceeded, "the partition knows %d producers, which is its bound; producer %d may try again later", len(s.entries), h.ProducerID)
 	case e == nil:
+		return Verdict{}
+	}
+	if mutation.Is(mutation.NoDuplicateWindow) {
 		return Verdict{}
 	}
 	if b, ok := e.find(h); ok {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
@@ -101,8 +102,12 @@ func (l *Leader) Park(a Ack) bool {
 //
 // An acks=all whose in-sync set has meanwhile shrunk below min.insync.replicas simply waits: the high watermark stands still.
 func (l *Leader) Release(now time.Duration, yield func(*Ack, protocol.Code)) {
-	l.parked.leader.settle(l.position(&l.members[l.self]), now, yield)
-	l.parked.all.settle(l.hw, now, yield)
+	mine, committed := l.position(&l.members[l.self]), l.hw
+	if mutation.Is(mutation.AckBeforeFlush) {
+		mine, committed = l.members[l.self].end, l.members[l.self].end
+	}
+	l.parked.leader.settle(mine, now, yield)
+	l.parked.all.settle(committed, now, yield)
 }
 
 // settle releases and expires, and releases what only stood behind something that expired.

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
@@ -26,7 +27,7 @@ func (l *Leader) advance() {
 
 // position is how far a member counts.
 func (l *Leader) position(m *member) int64 {
-	if l.term.Durability == protocol.DurabilityDisk {
+	if l.term.Durability == protocol.DurabilityDisk && !mutation.Is(mutation.WatermarkBeforeFlush) {
 		return m.flushed
 	}
 	return m.end

@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/record"
 )
 
@@ -147,6 +148,9 @@ func (l *Log) write(batches []record.Batch) error {
 		total += int64(len(b))
 	}
 	n, err := f.WritevAt(vectors, s.size)
+	if mutation.Is(mutation.ShortWriteAccepted) && n > 0 {
+		n, err = total, nil
+	}
 	clear(vectors) // the bytes are not ours any more
 	if l.vectors = nil; cap(vectors) <= vectorsKept {
 		l.vectors = vectors[:0]

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
@@ -261,6 +262,9 @@ func TakeCleanShutdown(files env.FS) (c CleanShutdown, ok bool, err error) {
 	}
 	var version int
 	_, scanned := fmt.Sscanf(string(b), `{"version":%d,"brokerEpoch":%d,"directoryId":%q}`, &version, &c.BrokerEpoch, &c.DirectoryID)
+	if mutation.Is(mutation.CleanMarkerStays) {
+		return c, err == nil && scanned == nil, nil
+	}
 	if err := files.Remove(cleanShutdownName); err != nil {
 		return c, false, fmt.Errorf("removing %q: %w", cleanShutdownName, err)
 	}

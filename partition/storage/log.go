@@ -12,6 +12,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 )
@@ -213,6 +214,9 @@ func (l *Log) Reconfigure(c protocol.LogConfig) { l.config = c }
 func (l *Log) Position() Position {
 	l.published = max(l.published, l.durable.Offset)
 	p := l.durable
+	if mutation.Is(mutation.CheckpointEarly) {
+		p = l.position()
+	}
 	p.Start = l.start
 	return p
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/mutation"
 )
 
 // Recovered is what Open found and did.
@@ -357,6 +358,9 @@ func (r *recovery) isClean() bool {
 	}
 	if len(r.segments) == 0 {
 		return p.Bytes == 0 && p.Offset <= r.o.StartOffset
+	}
+	if mutation.Is(mutation.CleanMarkerStays) {
+		return true
 	}
 	last := r.segments[len(r.segments)-1]
 	clean := last == foundSegment{p.Segment, p.Bytes} && r.txns[last.base] == p.Aborted &&

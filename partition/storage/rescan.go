@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/record"
 )
 
@@ -225,6 +226,9 @@ func (r *recovery) cutTail(after int, bad *damage) error {
 	report := &r.report
 	report.TruncatedAt, report.Reason = r.end, bad.reason
 	report.IntactBeyond = r.intactBeyond(f, after)
+	if mutation.Is(mutation.KeepTornTail) {
+		return r.storeScanned()
+	}
 	size := r.foundSize(s.base)
 	if cut := size - s.size; cut > 0 {
 		report.TruncatedBytes += cut

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/record"
 )
 
@@ -117,6 +118,9 @@ func (w *walker) whole(size int64) (record.Batch, error) {
 
 // intact reports whether the batch of size bytes at pos has the CRC its header says. It streams batches larger than the chunk.
 func (w *walker) intact(crc uint32, size int64) (bool, error) {
+	if mutation.Is(mutation.TrustTail) {
+		return true, nil
+	}
 	if b, err := w.whole(size); b != nil || err != nil {
 		return err == nil && b.ComputeCRC() == crc, err
 	}

@@ -89,8 +89,10 @@ var directed = []scenario{
 	{
 		name: "d10-producer-state", doc: "restarts and clock jumps between a batch and its retry: producer state must still know it (D10, KAFKA-9144)",
 		shape: func(p *Plan, s *sim.Stream) {
-			p.Link.Reset, p.Kills, p.PowerLosses, p.CleanStops, p.ClockJumps = 0.03, 1500*time.Millisecond, 1500*time.Millisecond, 2*time.Second, time.Second
-			p.Clients.Trims, p.Clients.Retention = true, 0.3
+			p.Link.Reset, p.Link.Delay, p.Timing.Work = 0.03, 5*time.Millisecond, 5*time.Millisecond
+			p.Kills, p.PowerLosses, p.CleanStops, p.ClockJumps = 700*time.Millisecond, time.Second, 2*time.Second, time.Second
+			p.Clients.Trims, p.Clients.Retention, p.AdminPace, p.Downtime = true, 0.5, 15*time.Millisecond, 20*time.Millisecond
+			p.Clients.Topics, p.Clients.Partitions, p.SegmentBytes = 1, 2, s.Between(400, 1500)
 		},
 	},
 	{

@@ -156,6 +156,11 @@ func (r *run) drain() bool {
 		r.world.Fail("drain: producers still wait for answers after %v", drainMax)
 		return false
 	}
+	if behind := ""; !r.until(livenessMax, func() bool { behind = r.behind(); return behind == "" }) {
+		r.world.Fail("drain: after %v without faults %s", livenessMax, behind)
+		return false
+	}
+	r.stage.Halt()
 	r.world.RunFor(settleMax) // what nobody waits for (acks=0, connections that hang) ends too
 	final := r.read("final", true)
 	if final == nil {
@@ -164,6 +169,16 @@ func (r *run) drain() bool {
 	r.seen["records read"] = int(final.Reads)
 	r.final = final
 	return true
+}
+
+// behind describes a consumer that has not caught up.
+func (r *run) behind() string {
+	for _, c := range r.consumers {
+		if behind := c.Behind(); behind != "" {
+			return behind
+		}
+	}
+	return ""
 }
 
 // read is a final read; nil if it did not end.

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -56,12 +57,12 @@ func (c *Consumer) newSession() {
 
 // step does the next thing: reassign, look an offset up, or fetch.
 func (c *Consumer) step() {
-	if !c.up || c.busy || c.stage.stopped {
+	if !c.up || c.busy || c.stage.halted {
 		return
 	}
 	c.busy = true
 	c.dropGone()
-	if len(c.places) == 0 || c.rng.IntN(40) == 0 {
+	if !c.stage.stopped && (len(c.places) == 0 || c.rng.IntN(40) == 0) {
 		c.reassign()
 	}
 	for _, p := range c.places {
@@ -75,6 +76,16 @@ func (c *Consumer) step() {
 		return
 	}
 	c.fetch()
+}
+
+// Behind describes a partition that the consumer has not read to the highest acknowledged offset; empty if there is none.
+func (c *Consumer) Behind() string {
+	for _, p := range c.places {
+		if p.offset < c.stage.highest[p.key] && !p.topic.gone && !c.stage.Excused(p.topic) {
+			return fmt.Sprintf("%s is at %d of %v, %d is acknowledged (session %d)", c.name, p.offset, p.key, c.stage.highest[p.key], c.sessionID)
+		}
+	}
+	return ""
 }
 
 // later goes on after a pause.

@@ -61,7 +61,8 @@ type Stage struct {
 	all        []*Topic
 	value      int64
 	processes  int
-	stopped    bool // no new operations
+	stopped    bool // producers and the administrator begin nothing new
+	halted     bool // nor do consumers
 	// Acked counts acknowledged batches, for progress.
 	Acked      int64
 	identities map[int64]string
@@ -88,8 +89,11 @@ func NewStage(e Env, s Settings, violate func(format string, args ...any)) *Stag
 
 func (s *Stage) violate(format string, args ...any) { s.violations(format, args...) }
 
-// Stop keeps clients from beginning anything new; what is in flight ends.
+// Stop keeps producers and the administrator from beginning anything new; what is in flight ends. Consumers go on with what they have.
 func (s *Stage) Stop() { s.stopped = true }
+
+// Halt stops the consumers too.
+func (s *Stage) Halt() { s.halted = true }
 
 // Topics are the topics nobody asked to delete.
 func (s *Stage) Topics() []*Topic { return s.topics }

@@ -92,6 +92,7 @@ func play(t *testing.T, seed uint64, bug model.Bug, set Settings, link func(*sim
 	if !w.RunUntil(2*time.Minute, idle) {
 		w.Fail("producers did not end")
 	}
+	stage.Halt()
 	final := StartReader(stage, "final", true)
 	if !w.RunUntil(time.Minute, final.Done) {
 		w.Fail("the final read did not end: %s", final.Left())

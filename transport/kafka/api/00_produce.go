@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/cluster/image"
@@ -235,6 +236,9 @@ func (part *producePart) fail(s *Server, f protocol.Fault) {
 	s.failed(f.Code)
 	part.answered, part.code, part.reason = true, f.Code, f.Reason
 	part.baseOffset, part.logAppendTime = -1, -1
+	if mutation.Is(mutation.ZeroOffset) {
+		part.baseOffset = 0
+	}
 }
 
 // hint notes where the leader is, for clients that understand it.

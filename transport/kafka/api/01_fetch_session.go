@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/partition"
@@ -161,6 +162,9 @@ func (f *fetchConn) woken(c *Conn, id uint64) {
 	it.armed = actors.PID{}
 	if it.vain++; c.Clock.Mono()-it.since >= vainTime {
 		it.vain = 0
+	}
+	if mutation.Is(mutation.SessionSkipsChange) && it.set.id != 0 {
+		return
 	}
 	it.makeDue()
 	if p := it.set.parked; p != nil {
