@@ -42,7 +42,7 @@ func (h *Host) walk(ctx *actors.Context, w walkStep) {
 			return false
 		}
 		if p.state == serves && (p.touched || w.retain && p.known != nil && p.known.Offset > 0) {
-			p.touched = false
+			p.touched = p.touched && w.retain
 			ctx.Send(p.handle.PID, housekeep{retain: w.retain})
 		}
 		return true

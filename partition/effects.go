@@ -18,7 +18,7 @@ const (
 	// flushRetry is how long a flush waits that found the disk full.
 	flushRetry = time.Second
 	// snapshotEvery is what a log appends, in bytes, before its producers are written down again: what a start may have to replay.
-	snapshotEvery = 256 << 10
+	snapshotEvery = 1 << 20
 	// snapshotAtClose is the same at a clean stop: to write a snapshot costs more than to replay less than this at the next start.
 	snapshotAtClose = 16 << 10
 	// snapshotsKept are the newest producer snapshots of a log. More than one, because the recovery of the transaction index may
@@ -150,23 +150,21 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 	if a.ending != serving {
 		return
 	}
-	a.touched = false
 	if m.retain {
 		a.producers.Expire(ctx.Now().UnixMilli())
 		if err := a.retain(ctx); err != nil {
 			a.fail(ctx, err)
-			return
+		} else if a.config.Durability == protocol.DurabilityOS {
+			a.trim(ctx)
 		}
+		return
 	}
+	a.touched = false
 	if a.snapshot == nil && a.snapshotBytes >= snapshotEvery {
 		a.takeSnapshot()
 	}
 	a.name(ctx)
-	if m.retain && a.config.Durability == protocol.DurabilityOS {
-		a.trim(ctx)
-	} else {
-		a.flush(ctx)
-	}
+	a.flush(ctx)
 	if a.flushing {
 		a.reporting = true
 		return

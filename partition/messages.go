@@ -22,11 +22,11 @@ type (
 		protocol.LeadPartition
 		config *protocol.LogConfig // shared by all partitions with the same one
 	}
-	// housekeep asks for what must be done now and then: retention, expiry of producers, a flush of what durability=os left, the
-	// producer snapshot and the position for the checkpoint. Answered by positioned.
+	// housekeep asks for what must be done now and then: a flush of what durability=os left, the producer snapshot and the position
+	// for the checkpoint, answered by positioned; or, with retain, retention and the expiry of producers alone.
 	housekeep struct {
 		control
-		retain bool // apply retention, forget producers
+		retain bool
 	}
 	// startSaved answers saveStart.
 	startSaved struct {
