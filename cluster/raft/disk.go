@@ -29,7 +29,7 @@ func (m *Member) write() {
 		msg := m.unwritten[0]
 		err := m.store(msg)
 		if errors.Is(err, storage.ErrNoSpace) {
-			m.cfg.Logger.Error("the metadata log waits for space on the disk", "error", err)
+			m.waitForSpace(err)
 			return
 		}
 		if err != nil {
@@ -38,6 +38,14 @@ func (m *Member) write() {
 		}
 		m.unwritten = m.unwritten[1:]
 		m.unsynced = append(m.unsynced, msg)
+	}
+}
+
+// waitForSpace says once that the member stands still; it tries again with every tick.
+func (m *Member) waitForSpace(err error) {
+	if !m.complained {
+		m.complained = true
+		m.cfg.Logger.Error("the metadata log waits for space on the disk; free some", "error", err)
 	}
 }
 
@@ -176,7 +184,7 @@ func (m *Member) finish(r *flushed) {
 		err = m.log.Flushed(r.task, r.err)
 	}
 	if errors.Is(err, storage.ErrNoSpace) { // nothing was done that cannot be done again
-		m.cfg.Logger.Error("the metadata log waits for space on the disk", "error", err)
+		m.waitForSpace(err)
 		m.unsynced, m.inFlight, m.full = append(m.inFlight, m.unsynced...), nil, true
 		return
 	}
@@ -184,7 +192,7 @@ func (m *Member) finish(r *flushed) {
 		m.fail(fmt.Errorf("making the metadata log durable: %w", err))
 		return
 	}
-	m.durable = r.hard
+	m.durable, m.complained = r.hard, false
 	answered := m.inFlight
 	m.inFlight = nil
 	for _, msg := range answered {

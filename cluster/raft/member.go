@@ -84,6 +84,7 @@ type Member struct {
 	triedAt     uint64 // index of the newest one begun, which may have found no space
 	sinceBytes  int64  // of entries applied since
 	snapshoting bool
+	complained  bool // it was said that the disk is full
 	failed      bool
 }
 
