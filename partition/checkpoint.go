@@ -109,6 +109,9 @@ type checkpointed struct {
 // startCheckpoint writes the checkpoints of a directory if they are due, one write at a time; log starts that somebody waits for are
 // always due, and alone cost one small file.
 func (h *Host) startCheckpoint(ctx *actors.Context, d *logDir) {
+	if d.err != nil {
+		return // what the files hold is not known, so they must not be replaced by what little is
+	}
 	if d.writing || !d.due && len(d.saves) == 0 || h.leaving != nil && h.leaving.finishing {
 		return
 	}

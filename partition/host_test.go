@@ -2,6 +2,7 @@ package partition
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/actortest"
+	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/env/osenv"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/partition/storage"
@@ -28,6 +30,10 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newHouseOver(t, fsys)
+}
+
+func newHouseOver(t *testing.T, fsys env.FS) *house {
 	h := &house{t: t, table: NewTable(), faults: &faults{}}
 	h.host = NewHost(HostConfig{
 		Node: 1, Table: h.table, Clock: osenv.New().Clock, Dirs: []Dir{{Name: "data", FS: faultFS{fsys, h.faults}}},
@@ -217,5 +223,37 @@ func TestRetentionMovesTheLogStart(t *testing.T) {
 	}
 	if got := read(t, v, v.LogStartOffset, false); int64(len(got)) != 100-v.LogStartOffset {
 		t.Errorf("%d records from %d on", len(got), v.LogStartOffset)
+	}
+}
+
+// What the checkpoints of a directory hold is not known if they cannot be read, so they are not replaced: deleted records would be
+// readable again. Found by the simulator (swarm seed 2731).
+func TestUnreadableDirectoryKeepsItsCheckpoints(t *testing.T) {
+	path := t.TempDir()
+	fsys, err := osenv.New().OpenFS(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts := []storage.PartitionOffset{{Partition: tp0, Offset: 7}}
+	if err := storage.WriteOffsets(fsys, storage.LogStartsName, starts); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(path, storage.PositionsName), 0o755); err != nil { // reading it fails
+		t.Fatal(err)
+	}
+	h := newHouseOver(t, fsys)
+	answer := actortest.Take[*protocol.PartitionsHosted](t, h.lead(1, leadOf(tp0, diskConfig())))
+	if len(answer.Failed) != 1 {
+		t.Fatalf("answered %+v", answer)
+	}
+	h.host.dirs[0].changed = true
+	h.turn(checkpointTick{})
+	h.run()
+	h.turn(&CloseLogs{Head: protocol.Head{ReplyTo: clientPID, ID: 2}})
+	if closed := actortest.Take[*LogsClosed](t, h.run()); closed.Err == nil {
+		t.Error("a clean stop of a directory that could not be read")
+	}
+	if got, err := storage.ReadOffsets(fsys, storage.LogStartsName); err != nil || len(got) != 1 || got[0] != starts[0] {
+		t.Errorf("log starts %v, %v", got, err)
 	}
 }

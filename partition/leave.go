@@ -127,10 +127,13 @@ type dirClosed struct {
 func (h *Host) finish(ctx *actors.Context, d *logDir) {
 	h.leaving.dirs++
 	starts, positions := h.logStarts(d, nil), h.positions(d)
-	unclean, fsys := h.unclean(d), d.fs
+	unclean, fsys, unread := h.unclean(d), d.fs, d.err
 	marker := storage.CleanShutdown{BrokerEpoch: int64(h.leaving.by.BrokerEpoch), DirectoryID: d.id}
 	ctx.Offload(func() any {
-		err := finishDir(fsys, starts, positions)
+		err := unread // then the checkpoints stay as they are: what they hold may be all there is
+		if err == nil {
+			err = finishDir(fsys, starts, positions)
+		}
 		switch {
 		case err != nil:
 		case unclean > 0:
