@@ -8,7 +8,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 # seeds of one `make sim`, and seconds of every fuzz target in `make test`
 SEEDS     ?= 2000
-FUZZTIME  ?= 3s
+FUZZTIME  ?= 1s
 TESTSEEDS ?= 200
 # what the race detector watches: the packages with goroutines
 RACE      ?= ./actors/... ./partition/... ./cluster/... ./transport/... ./cmd/...

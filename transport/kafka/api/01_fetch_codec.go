@@ -80,9 +80,17 @@ func (f *fetchRequest) decode(version int16, body []byte) error {
 	if version >= 11 {
 		f.rack = string(r.String())
 	}
-	r.Tags(func(key uint32, field wire.Reader) {
-		if key == 1 && version >= 15 { // ReplicaState
-			f.replica = field.Int32()
+	r.Tags(func(key uint32, field *wire.Reader) {
+		switch key {
+		case 0: // the cluster id, for followers of the metadata quorum
+			field.NullableString()
+		case 1: // ReplicaState
+			replica := field.Int32()
+			field.Int64() // the replica's epoch
+			field.Tags(nil)
+			if version >= 15 {
+				f.replica = replica
+			}
 		}
 	})
 	return r.Err()
@@ -124,10 +132,20 @@ func (f *fetchRequest) decodeTopic(r *wire.Reader, version int16, budget *int) {
 			r.Int64() // a follower's log start offset
 		}
 		p.maxBytes = r.Int32()
-		r.Tags(nil)
+		r.Tags(followerTags)
 		f.parts = append(f.parts, p)
 	}
 	r.Tags(nil)
+}
+
+// followerTags passes over what only followers say of a partition.
+func followerTags(key uint32, field *wire.Reader) {
+	switch key {
+	case 0: // the replica's directory
+		field.UUID()
+	case 1: // the high watermark it knows
+		field.Int64()
+	}
 }
 
 func (f *fetchRequest) decodeForgotten(r *wire.Reader, version int16, budget *int) {

@@ -147,7 +147,7 @@ func (s *scanner) structure(l layout) {
 			s.value(f)
 		}
 	}
-	s.Tags(func(_ uint32, field wire.Reader) {
+	s.Tags(func(_ uint32, field *wire.Reader) {
 		charge(s.Reader, &s.budget, tagCost+len(field.Rest()))
 	})
 }

@@ -160,8 +160,9 @@ func (r *Reader) Array(min int) int {
 	return n
 }
 
-// Tags reads the tagged fields at the end of a structure, calling known (which may be nil) for each; keys must rise strictly.
-func (r *Reader) Tags(known func(key uint32, field Reader)) {
+// Tags reads the tagged fields at the end of a structure, calling known (which may be nil) for each; keys must rise strictly. A field
+// that known finds too short makes the whole malformed.
+func (r *Reader) Tags(known func(key uint32, field *Reader)) {
 	if !r.Flexible {
 		return
 	}
@@ -178,7 +179,10 @@ func (r *Reader) Tags(known func(key uint32, field Reader)) {
 		}
 		last = int64(key)
 		if known != nil && !r.bad {
-			known(key, Reader{rest: field, Flexible: true})
+			tagged := Reader{rest: field, Flexible: true}
+			if known(key, &tagged); tagged.bad {
+				r.Fail()
+			}
 		}
 	}
 }
