@@ -74,7 +74,7 @@ var checkers = []struct {
 	{false, watermark},
 }
 
-// History runs every checker and returns what they found, at most anomaliesMax of each class and partition.
+// Check runs every checker and returns what they found, at most anomaliesMax of each class and partition.
 func (h *History) Check() []Anomaly { return NewIndex(h).Check() }
 
 // anomaliesMax bounds the report: one broken invariant shows up in thousands of records.

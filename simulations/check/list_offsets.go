@@ -1,6 +1,10 @@
 package check
 
-import "math"
+import (
+	"math"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
 
 // listOffsets: ListOffsets answers something that the log cannot explain.
 //
@@ -22,7 +26,7 @@ func listOffsets(x *Index, p *Partition) (out []Anomaly) {
 			marks = append(marks, p.tells(op, op.Offset+int64(len(op.Values))))
 		case op.Func == ListOffsets && op.At == AtLatest:
 			marks = append(marks, p.heldTo(op, op.Offset), p.tells(op, op.Offset))
-			out = append(out, p.beyondTheEnd(op)...)
+			out = append(out, p.beyondTheEnd(x, op)...)
 		case op.Func == ListOffsets && op.At >= 0 && !p.Topic.LogAppendTime && !p.Topic.Retains:
 			out = append(out, p.checkByTime(x, op)...)
 		}
@@ -33,9 +37,10 @@ func listOffsets(x *Index, p *Partition) (out []Anomaly) {
 	return out
 }
 
-// beyondTheEnd reports a latest offset that the log of its era never reached.
-func (p *Partition) beyondTheEnd(op *Op) []Anomaly {
-	if !p.Finished || p.era(op) != len(p.Eras)-1 || op.Offset <= p.end() {
+// beyondTheEnd reports a latest offset that the log never reached, unless a power loss may have cut it afterwards.
+func (p *Partition) beyondTheEnd(x *Index, op *Op) []Anomaly {
+	cut := p.Topic.Durability == protocol.DurabilityOS && x.powerLossAfter(op.Era)
+	if !p.Finished || cut || op.Offset <= p.end() {
 		return nil
 	}
 	return []Anomaly{p.anomaly(OffsetsListing, "latest was %d (%v), the log ended at %d", op.Offset, op, p.end())}
@@ -66,7 +71,7 @@ func (p *Partition) checkByTime(x *Index, op *Op) []Anomaly {
 			continue
 		}
 		ts := w.Timestamps[e.Value-w.Values[0]]
-		if e.Offset == op.Offset && ts < op.At {
+		if e.Offset == op.Offset && e.Latest == p.era(op) && ts < op.At {
 			return []Anomaly{p.anomaly(OffsetsListing, "offset %d answered for time %d holds time %d", op.Offset, op.At, ts)}
 		}
 		acked := w.Outcome == OK && w.Complete < op.Invoked && p.era(w) == p.era(op) && w.Offset >= 0
