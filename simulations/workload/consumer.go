@@ -233,7 +233,7 @@ func (c *Consumer) addFetch(req *kmsg.FetchRequest, p *place) {
 
 func (c *Consumer) addForgotten(req *kmsg.FetchRequest) {
 	for _, p := range c.forget {
-		if c.has(p.key) {
+		if c.has(p.key) || req.Version < 13 && c.hasName(p.topic.Name, p.key.Partition) {
 			continue
 		}
 		t := kmsg.NewFetchRequestForgottenTopic()
