@@ -226,9 +226,10 @@ func (v *View) locateIn(p piece, offset, upTo int64, maxBytes int) (Span, error)
 	return span, nil
 }
 
-// find finds the bytes; nothing of them is checked but the headers it comes across.
+// find finds the bytes; nothing of them is checked but the headers it comes across, and that their offsets ascend: no CRC covers a base
+// offset, and one that had become smaller would be passed over.
 func (v *View) find(p piece, f env.File, offset, upTo int64, maxBytes int) (Span, error) {
-	pos, err := v.seek(p, f, offset)
+	pos, least, err := v.seek(p, f, offset)
 	if err != nil {
 		return Span{}, err
 	}
@@ -236,7 +237,7 @@ func (v *View) find(p piece, f env.File, offset, upTo int64, maxBytes int) (Span
 	defer w.close()
 	var span Span
 	for !w.done() {
-		h, size, err := w.header(p.base)
+		h, size, err := p.header(&w, least)
 		if err != nil {
 			return Span{}, p.corrupt(err, offset)
 		}
@@ -247,7 +248,7 @@ func (v *View) find(p piece, f env.File, offset, upTo int64, maxBytes int) (Span
 			span = Span{Pos: w.pos, Len: int(size), FirstOffset: h.BaseOffset(), NextOffset: h.NextOffset()}
 			break
 		}
-		w.pos += size
+		w.pos, least = w.pos+size, h.NextOffset()
 	}
 	if span.Len == 0 || span.Len >= maxBytes {
 		return span, nil
@@ -255,12 +256,23 @@ func (v *View) find(p piece, f env.File, offset, upTo int64, maxBytes int) (Span
 	return v.extend(p, &w, span, upTo, maxBytes)
 }
 
-// seek is a position at or before the first batch that ends at or after offset, from which walking is short.
-func (v *View) seek(p piece, f env.File, offset int64) (int64, error) {
-	if pos, ok := p.hints.find(offset); ok && pos < p.size {
-		return pos, nil
+// header is that of w, which walks p: a *damage also if its offsets are not in the segment, as no CRC covers a base offset.
+func (p piece) header(w *walker, least int64) (h record.Batch, size int64, err error) {
+	h, size, err = w.header(least)
+	if err == nil && h.NextOffset() > p.next {
+		return nil, 0, overlap(w.pos, h.NextOffset(), p.next)
 	}
-	return v.seekIndex(p, f, offset)
+	return h, size, err
+}
+
+// seek is a position at or before the first batch that ends at or after offset, from which walking is short, and the least base offset
+// of the batch there.
+func (v *View) seek(p piece, f env.File, offset int64) (pos, least int64, err error) {
+	if pos, ok := p.hints.find(offset); ok && pos < p.size {
+		return pos, offset, nil
+	}
+	pos, err = v.seekIndex(p, f, offset)
+	return pos, p.base, err
 }
 
 // seekIndex is the position of a batch that ends at or before offset, or that of the first batch.
@@ -312,8 +324,8 @@ func (v *View) withoutIndex(p piece, f env.File, cause error) error {
 	return err
 }
 
-// extend lets the span grow over following batches within the bounds. Near the ends it walks headers; what lies between, it skips
-// by the index.
+// extend lets the span grow over following batches within the bounds, up to one that is damaged. Near the ends it walks headers; what
+// lies between, it skips by the index.
 func (v *View) extend(p piece, w *walker, span Span, upTo int64, maxBytes int) (Span, error) {
 	limit := min(p.size, span.Pos+int64(maxBytes))
 	if upTo >= p.next && limit == p.size {
@@ -321,20 +333,25 @@ func (v *View) extend(p piece, w *walker, span Span, upTo int64, maxBytes int) (
 		return span, nil
 	}
 	w.pos = span.Pos + int64(span.Len)
+	stale := false // NextOffset is of an earlier batch
 	if pos, err := v.skip(p, w.f, w.pos, limit, upTo, span.Len); err != nil {
 		return Span{}, err
 	} else if pos > w.pos {
-		w.pos, span.Len = pos, int(pos-span.Pos)
+		w.pos, span.Len, stale = pos, int(pos-span.Pos), true
 	}
 	for !w.done() {
-		h, size, err := w.header(p.base)
+		h, size, err := p.header(w, max(p.base, span.NextOffset))
+		var d *damage
+		if errors.As(err, &d) && !stale {
+			return span, nil
+		}
 		if err != nil {
 			return Span{}, p.corrupt(err, span.NextOffset)
 		}
+		if stale {
+			span.NextOffset, stale = h.BaseOffset(), false // confirmed by the index; claims at most the gap before h
+		}
 		if h.BaseOffset() >= upTo || w.pos+size > limit {
-			if span.NextOffset < h.BaseOffset() {
-				span.NextOffset = h.BaseOffset() // after a skip; at most the gap before h is claimed with it
-			}
 			return span, nil
 		}
 		w.pos += size

@@ -57,7 +57,7 @@ func (v *View) timestampIn(p piece, ts, upTo int64) (offset, timestamp int64, ok
 	w := walkHeaders(f, pos, p.size)
 	defer w.close()
 	for !w.done() {
-		h, size, err := w.header(p.base)
+		h, size, err := p.header(&w, p.base)
 		if err != nil {
 			return -1, -1, false, p.corrupt(err, from)
 		}
@@ -83,18 +83,18 @@ func (v *View) seekTime(p piece, f env.File, ts int64) (from, pos int64, err err
 		return from, 0, v.withoutIndex(p, f, err)
 	}
 	if !found || p.base+int64(e.rel) <= from {
-		pos, err = v.seek(p, f, from)
+		pos, _, err = v.seek(p, f, from)
 		return from, pos, err
 	}
 	last := p.base + int64(e.rel)
-	if pos, err = v.seek(p, f, last); err != nil {
+	if pos, _, err = v.seek(p, f, last); err != nil {
 		return 0, 0, err
 	}
 	// Nothing but the batch it points to guards the entry.
 	w := walkHeaders(f, pos, p.size)
 	defer w.close()
 	for !w.done() {
-		h, size, err := w.header(p.base)
+		h, size, err := p.header(&w, p.base)
 		if err != nil {
 			return 0, 0, p.corrupt(err, last)
 		}
@@ -232,14 +232,14 @@ func (v *View) largestBelow(p piece, upTo int64) (timestamp, offset int64, err e
 	if ok {
 		timestamp, offset = e.timestamp, p.base+int64(e.rel)
 	}
-	pos, err := v.seek(p, f, offset)
+	pos, _, err := v.seek(p, f, offset)
 	if err != nil {
 		return 0, 0, err
 	}
 	w := walkHeaders(f, pos, p.size)
 	defer w.close()
 	for !w.done() {
-		h, size, err := w.header(p.base)
+		h, size, err := p.header(&w, p.base)
 		if err != nil {
 			return 0, 0, p.corrupt(err, offset)
 		}

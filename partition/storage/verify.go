@@ -2,6 +2,8 @@ package storage
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -113,20 +115,55 @@ func (p piece) verify(f env.File, span *Span) error {
 	return nil
 }
 
-// verifyRun checks batches from pos on until end or a range that is verified already, and returns how far it came.
+// verifyRun checks batches from pos on until end or a range that is verified already, and returns how far it came. A base offset is
+// not covered by the CRC: what guards it is that offsets ascend. Of two batches that overlap either may be the wrong one.
 func (p piece) verifyRun(f env.File, pos, end int64) (int64, error) {
 	w := walkBodies(f, pos, p.size)
 	defer w.close()
 	defer func() { p.cold.add(extent{pos, w.pos}) }()
 	var header [record.HeaderSize]byte
+	before, next := pos, p.base // where the batch before begins, and the offset after it
 	for w.pos < end && p.cold.covered(w.pos) == w.pos {
-		_, size, err := w.checked(p.base, &header)
+		h, size, err := w.checked(p.base, &header)
 		if err != nil {
 			return w.pos, err
 		}
-		w.pos += size
+		if h.BaseOffset() < next {
+			w.pos = before
+			return before, overlap(before, next, h.BaseOffset())
+		}
+		before, w.pos, next = w.pos, w.pos+size, h.NextOffset()
+	}
+	follows, err := p.offsetAt(&w)
+	if err != nil {
+		return w.pos, err
+	}
+	if follows < next {
+		w.pos = before
+		return before, overlap(before, next, follows)
 	}
 	return w.pos, nil
+}
+
+// offsetAt is the base offset of the batch where w is, or the end of the segment; the largest if it cannot be known.
+func (p piece) offsetAt(w *walker) (int64, error) {
+	if w.done() {
+		return p.next, nil
+	}
+	h, _, err := w.header(0)
+	var d *damage
+	switch {
+	case errors.As(err, &d):
+		return math.MaxInt64, nil
+	case err != nil:
+		return 0, err
+	}
+	return h.BaseOffset(), nil
+}
+
+// overlap is the damage of a batch at pos that ends where the next one, or the next segment, has begun already.
+func overlap(pos, next, follows int64) *damage {
+	return &damage{pos, fmt.Sprintf("the batch ends at offset %d, what follows begins at %d", next-1, follows)}
 }
 
 // cutSpan ends the span at pos, a batch boundary within it.
