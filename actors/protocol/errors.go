@@ -18,11 +18,21 @@ const (
 	RequestTimedOut            Code = 7
 	BrokerNotAvailable         Code = 8
 	MessageTooLarge            Code = 10
+	OffsetMetadataTooLarge     Code = 12
 	NetworkException           Code = 13
+	CoordinatorLoadInProgress  Code = 14
+	CoordinatorNotAvailable    Code = 15
+	NotCoordinator             Code = 16
 	InvalidTopic               Code = 17
 	NotEnoughReplicas          Code = 19
 	NotEnoughReplicasAfter     Code = 20
 	InvalidRequiredAcks        Code = 21
+	IllegalGeneration          Code = 22
+	InconsistentGroupProtocol  Code = 23
+	InvalidGroupID             Code = 24
+	UnknownMemberID            Code = 25
+	InvalidSessionTimeout      Code = 26
+	RebalanceInProgress        Code = 27
 	InvalidTimestamp           Code = 32
 	UnsupportedVersion         Code = 35
 	TopicAlreadyExists         Code = 36
@@ -44,6 +54,8 @@ const (
 	TxnCoordinatorFenced       Code = 52
 	KafkaStorageError          Code = 56
 	UnknownProducerID          Code = 59
+	NonEmptyGroup              Code = 68
+	GroupIDNotFound            Code = 69
 	FetchSessionIDNotFound     Code = 70
 	InvalidFetchSessionEpoch   Code = 71
 	TopicDeletionDisabled      Code = 73
@@ -51,13 +63,25 @@ const (
 	UnknownLeaderEpoch         Code = 75
 	UnsupportedCompressionType Code = 76
 	OffsetNotAvailable         Code = 78
+	MemberIDRequired           Code = 79
+	GroupMaxSizeReached        Code = 81
+	FencedInstanceID           Code = 82
+	GroupSubscribedToTopic     Code = 86
 	InvalidRecord              Code = 87
+	UnstableOffsetCommit       Code = 88
 	ThrottlingQuotaExceeded    Code = 89
 	ProducerFenced             Code = 90
 	UnknownTopicID             Code = 100
 	BrokerIDNotRegistered      Code = 102
 	InconsistentTopicID        Code = 103
+	TransactionalIDNotFound    Code = 105
 	FetchSessionTopicIDError   Code = 106
+	FencedMemberEpoch          Code = 110
+	UnreleasedInstanceID       Code = 111
+	UnsupportedAssignor        Code = 112
+	StaleMemberEpoch           Code = 113
+	TransactionAbortable       Code = 120
+	InvalidRegularExpression   Code = 128
 )
 
 // Name is Kafka's name of the code, such as NOT_LEADER_OR_FOLLOWER.

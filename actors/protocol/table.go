@@ -5,7 +5,7 @@ import "github.com/troupe-broker/troupe/actors/codec"
 // NewTable lists every message that may cross to another node, with its type id. An id is pinned for ever: it is never changed and
 // never used again. Fields are added at the end of a struct only. testdata/table.txt holds what was released.
 //
-//	0-15 the runtime   16-63 partitions   64-95 the controller   96-111 hosting   from 128 groups, transactions, membership
+//	0-15 the runtime   16-63 partitions   64-95 the controller   96-111 hosting   128-159 groups   160-191 transactions
 func NewTable() *codec.Table {
 	return codec.NewTable(
 		codec.Entry{ID: 16, Message: &Produce{}},
@@ -31,5 +31,41 @@ func NewTable() *codec.Table {
 
 		codec.Entry{ID: 96, Message: &HostPartitions{}},
 		codec.Entry{ID: 97, Message: &PartitionsHosted{}},
+
+		codec.Entry{ID: 128, Message: &JoinGroup{}},
+		codec.Entry{ID: 129, Message: &GroupJoined{}},
+		codec.Entry{ID: 130, Message: &SyncGroup{}},
+		codec.Entry{ID: 131, Message: &GroupSynced{}},
+		codec.Entry{ID: 132, Message: &HeartbeatGroup{}},
+		codec.Entry{ID: 133, Message: &GroupHeartbeat{}},
+		codec.Entry{ID: 134, Message: &LeaveGroup{}},
+		codec.Entry{ID: 135, Message: &GroupLeft{}},
+		codec.Entry{ID: 136, Message: &HeartbeatConsumer{}},
+		codec.Entry{ID: 137, Message: &ConsumerHeartbeat{}},
+		codec.Entry{ID: 138, Message: &DescribeGroup{}},
+		codec.Entry{ID: 139, Message: &GroupDescribed{}},
+		codec.Entry{ID: 140, Message: &ListGroups{}},
+		codec.Entry{ID: 141, Message: &GroupsListed{}},
+		codec.Entry{ID: 142, Message: &DeleteGroup{}},
+		codec.Entry{ID: 143, Message: &GroupDeleted{}},
+		codec.Entry{ID: 144, Message: &CommitOffsets{}},
+		codec.Entry{ID: 145, Message: &OffsetsCommitted{}},
+		codec.Entry{ID: 146, Message: &FetchOffsets{}},
+		codec.Entry{ID: 147, Message: &OffsetsFetched{}},
+		codec.Entry{ID: 148, Message: &DeleteOffsets{}},
+		codec.Entry{ID: 149, Message: &OffsetsDeleted{}},
+
+		codec.Entry{ID: 160, Message: &InitTransactions{}},
+		codec.Entry{ID: 161, Message: &TransactionsInitialized{}},
+		codec.Entry{ID: 162, Message: &AddPartitions{}},
+		codec.Entry{ID: 163, Message: &PartitionsAdded{}},
+		codec.Entry{ID: 164, Message: &EndTransaction{}},
+		codec.Entry{ID: 165, Message: &TransactionEnded{}},
+		codec.Entry{ID: 166, Message: &DescribeTransaction{}},
+		codec.Entry{ID: 167, Message: &TransactionDescribed{}},
+		codec.Entry{ID: 168, Message: &ListTransactions{}},
+		codec.Entry{ID: 169, Message: &TransactionsListed{}},
+		codec.Entry{ID: 170, Message: &EndOffsets{}},
+		codec.Entry{ID: 171, Message: &OffsetsEnded{}},
 	)
 }
