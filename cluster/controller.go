@@ -97,6 +97,7 @@ type Controller struct {
 	published *image.Image // nil before the first
 	next      *image.Image // in the host's hands; nil is none
 	delta     image.Delta  // from next, or published, to image
+	changed   image.Delta  // from published to next
 }
 
 // entry is a proposal under way.

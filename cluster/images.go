@@ -10,7 +10,10 @@ import (
 
 // Images holds the image that is in force on this node, and the broker's settings as that image makes them. Anybody may load them;
 // only the controller stores them.
-type Images struct{ current atomic.Pointer[inForce] }
+type Images struct {
+	current atomic.Pointer[inForce]
+	observe func(image.Delta)
+}
 
 type inForce struct {
 	image  *image.Image
@@ -32,4 +35,14 @@ func (i *Images) Load() *image.Image { return i.current.Load().image }
 // Broker returns the settings of this broker, dynamic ones included, never nil.
 func (i *Images) Broker() *config.Broker { return i.current.Load().broker }
 
-func (i *Images) store(m *image.Image, b *config.Broker) { i.current.Store(&inForce{m, b}) }
+// OnChange has f hear of every image from the first on, with what changed; of the first everything did, and the delta is empty. It is
+// called on the controller's turn, after the image is in force and before any command that made it so is answered; it may only send.
+// To be called once, before the controller is spawned.
+func (i *Images) OnChange(f func(image.Delta)) { i.observe = f }
+
+func (i *Images) store(m *image.Image, b *config.Broker, changed image.Delta) {
+	i.current.Store(&inForce{m, b})
+	if i.observe != nil {
+		i.observe(changed)
+	}
+}

@@ -22,7 +22,7 @@ func (c *Controller) publish() {
 	c.next = c.image
 	c.releasing, c.committed = c.committed, nil
 	delta := c.delta
-	c.delta = image.Delta{}
+	c.delta, c.changed = image.Delta{}, delta
 	if c.published == nil {
 		c.ctx.Request(c.cfg.Host, everything(c.cfg.Node, c.cfg.Static, c.next), hostingMax)
 		return
@@ -48,7 +48,7 @@ func (c *Controller) takeEffect() {
 	c.published, c.next = c.next, nil
 	broker, err := config.NewBroker(values(c.cfg.Node, c.cfg.Static, c.published))
 	invariant.Check(err == nil, "the settings of broker %d, checked when they were made, cannot be read: %v", c.cfg.Node, err)
-	c.cfg.Images.store(c.published.WithController(c.cfg.Node), broker)
+	c.cfg.Images.store(c.published.WithController(c.cfg.Node), broker, c.changed)
 	c.release(c.releasing)
 	c.releasing = nil
 	if first && c.cfg.Ready != nil {

@@ -139,7 +139,7 @@ func (n *Node) spawn() (err error) {
 	if n.host, err = n.system.Spawn(partition.NewHost(n.hostConfig())); err != nil {
 		return err
 	}
-	if n.server.ProducerIDs, err = n.system.Spawn(api.NewProducerIDs(func() actors.PID { return n.control })); err != nil {
+	if n.server.ProducerIDs, err = n.system.Spawn(cluster.NewProducerIDs(func() actors.PID { return n.control })); err != nil {
 		return err
 	}
 	n.control, err = n.system.Spawn(cluster.NewController(n.controllerConfig()))

@@ -18,6 +18,7 @@ import (
 	"github.com/troupe-broker/troupe/actors/env/osenv"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/cluster"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/partition"
 	"github.com/troupe-broker/troupe/partition/storage"
@@ -116,7 +117,7 @@ func (w *world) found(clock env.Clock, dispatcher actors.Dispatcher, log *slog.L
 	w.ctl = &fakeController{w: w, ids: 4000}
 	ctl := w.spawn("controller", w.ctl)
 	controller := func() actors.PID { return ctl }
-	ids, err := w.system.Spawn(api.NewProducerIDs(controller))
+	ids, err := w.system.Spawn(cluster.NewProducerIDs(controller))
 	if err != nil {
 		t.Fatal(err)
 	}

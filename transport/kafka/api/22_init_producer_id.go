@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/cluster"
 )
 
 // InitProducerId: v0-5, for idempotent producers.
@@ -47,15 +48,15 @@ func handleInitProducerID(c *Call) {
 		}
 		return
 	}
-	c.Conn.Host.Ask(c.Conn.ProducerIDs, &takeProducerID{}, producerIDWait, func(reply any, err error) {
-		m, ok := reply.(*producerIDTaken)
+	c.Conn.Host.Ask(c.Conn.ProducerIDs, &cluster.TakeProducerID{}, producerIDWait, func(reply any, err error) {
+		m, ok := reply.(*cluster.ProducerIDTaken)
 		switch {
 		case err != nil || !ok:
 			fail(coordinatorNotAvailable)
 		case m.Failed():
 			fail(m.Code)
 		default:
-			out.ProducerID, out.ProducerEpoch = int64(m.id), 0
+			out.ProducerID, out.ProducerEpoch = int64(m.ProducerID), 0
 			c.reply(out)
 		}
 	})

@@ -35,7 +35,7 @@ type Config struct {
 	LogDirs []LogDir
 	// FetchSlots bounds the fetch sessions of the node.
 	FetchSlots FetchSlots
-	// ProducerIDs is the allocator made by NewProducerIDs.
+	// ProducerIDs is the allocator made by cluster.NewProducerIDs.
 	ProducerIDs actors.PID
 	Logger      *slog.Logger
 }

@@ -1,4 +1,4 @@
-package api
+package cluster
 
 import (
 	"time"
@@ -7,8 +7,12 @@ import (
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
-// blockWait is how long the controller may take to give a block of producer ids.
-const blockWait = 5 * time.Second
+const (
+	// blockWait is how long the controller may take to give a block of producer ids.
+	blockWait = 5 * time.Second
+	// takesMax bounds the requests that wait for a block; beyond it they are refused and the client comes back.
+	takesMax = 10_000
+)
 
 // NewProducerIDs is the actor that gives the producer ids of a node: from a block that belongs to the node, the next of which it
 // fetches from the controller when the first is empty. Requests wait in order meanwhile. Source: RPCProducerIdManager.
@@ -16,40 +20,37 @@ func NewProducerIDs(controller func() actors.PID) actors.Spec {
 	return actors.Spec{Name: "producer-ids", New: func() actors.Actor { return &producerIDs{controller: controller} }}
 }
 
-// takeProducerID asks for an id.
-type takeProducerID struct{ protocol.Head }
+// TakeProducerID asks for a producer id that nobody had before. Answered by ProducerIDTaken.
+type TakeProducerID struct{ protocol.Head }
 
 // Refused answers for an allocator that cannot.
-func (m *takeProducerID) Refused(actors.Refusal) (actors.PID, any) {
-	return m.ReplyTo, &producerIDTaken{Answer: protocol.Answer{ID: m.ID}, Fault: protocol.Fault{Code: coordinatorNotAvailable}}
+func (m *TakeProducerID) Refused(actors.Refusal) (actors.PID, any) {
+	return m.ReplyTo, &ProducerIDTaken{Answer: protocol.Answer{ID: m.ID}, Fault: protocol.Fault{Code: protocol.CoordinatorNotAvailable}}
 }
 
-// producerIDTaken answers takeProducerID.
-type producerIDTaken struct {
+// ProducerIDTaken answers TakeProducerID.
+type ProducerIDTaken struct {
 	protocol.Answer
 	protocol.Fault
-	id protocol.ProducerID
+	ProducerID protocol.ProducerID
 }
 
 type producerIDs struct {
 	controller func() actors.PID
 	next, past protocol.ProducerID // ids that are left
-	waiting    []*takeProducerID   // bounded by the mailbox that brought them: see waitingMax
+	waiting    []*TakeProducerID   // at most takesMax
 	fetching   bool
 }
-
-// waitingMax bounds the requests that wait for a block; beyond it they are refused and the client comes back.
-const waitingMax = 10_000
 
 // Receive implements actors.Actor.
 func (p *producerIDs) Receive(ctx *actors.Context, msg any) {
 	switch m := msg.(type) {
-	case *takeProducerID:
+	case *TakeProducerID:
 		if p.next < p.past {
 			p.give(ctx, m)
 			return
 		}
-		if len(p.waiting) >= waitingMax {
+		if len(p.waiting) >= takesMax {
 			ctx.Send(m.Refused(actors.RefusedOverload))
 			return
 		}
@@ -66,8 +67,8 @@ func (p *producerIDs) Receive(ctx *actors.Context, msg any) {
 	}
 }
 
-func (p *producerIDs) give(ctx *actors.Context, m *takeProducerID) {
-	ctx.Send(m.ReplyTo, &producerIDTaken{Answer: protocol.Answer{ID: m.ID}, id: p.next})
+func (p *producerIDs) give(ctx *actors.Context, m *TakeProducerID) {
+	ctx.Send(m.ReplyTo, &ProducerIDTaken{Answer: protocol.Answer{ID: m.ID}, ProducerID: p.next})
 	p.next++
 }
 
