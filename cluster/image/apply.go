@@ -76,6 +76,7 @@ func (f *fold) ownPartition(id protocol.TopicID, number int32) *Partition {
 // add appends a partition to a topic.
 func (f *fold) add(id protocol.TopicID, number int32, p Partition) {
 	t := f.own(id)
+	f.img.TopologyOffset = f.offset
 	invariant.Check(number == t.NumPartitions(), "record at metadata offset %d adds partition %d of %q, which has %d", f.offset, number, t.Name, t.NumPartitions())
 	if number%chunkSize == 0 {
 		t.chunks = append(t.chunks, &chunk{owner: f.mine})
@@ -153,6 +154,7 @@ func (r *TopicCreated) apply(f *fold) {
 	_, byID := f.img.TopicByID(r.ID)
 	invariant.Check(!byName && !byID, "record at metadata offset %d creates topic %q (%v), which exists", f.offset, r.Name, r.ID)
 	f.put(&Topic{Name: r.Name, ID: r.ID, owner: f.mine})
+	f.img.TopologyOffset = f.offset
 	if strings.ContainsAny(r.Name, "._") {
 		f.img.unified.Set(UnifyCollisions(r.Name), r.Name)
 	}
@@ -162,6 +164,7 @@ func (r *TopicCreated) apply(f *fold) {
 func (r *TopicDeleted) apply(f *fold) {
 	t, ok := f.img.TopicByID(r.ID)
 	invariant.Check(ok, "record at metadata offset %d deletes unknown topic %v", f.offset, r.ID)
+	f.img.TopologyOffset = f.offset
 	f.img.topics.Delete(t.Name)
 	f.img.topicsByID.Delete(string(r.ID[:]))
 	f.img.unified.Delete(UnifyCollisions(t.Name))

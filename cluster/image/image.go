@@ -16,6 +16,9 @@ type Image struct {
 	ClusterID string
 	// MetadataOffset is the raft index of the last entry folded in; -1 in Empty.
 	MetadataOffset int64
+	// TopologyOffset is the MetadataOffset of the last change of which topics there are and how many partitions they have: who derives
+	// something from these looks again when it moved. Not part of Hash; after a snapshot it may be later than the change.
+	TopologyOffset int64
 	// ControllerID is the raft leader as far as this node knows, or NoNode.
 	ControllerID protocol.NodeID
 	// NextProducerID is the first producer id not yet given out.
@@ -34,6 +37,7 @@ type Image struct {
 func Empty() *Image {
 	return &Image{
 		MetadataOffset: -1,
+		TopologyOffset: -1,
 		ControllerID:   protocol.NoNode,
 		topics:         btree.NewMap[string, *Topic](0),
 		topicsByID:     btree.NewMap[string, *Topic](0),

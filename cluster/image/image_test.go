@@ -44,6 +44,24 @@ func TestApplyLeavesItsParentAlone(t *testing.T) {
 	}
 }
 
+func TestTopologyOffsetFollowsTopicsAndPartitionsOnly(t *testing.T) {
+	m := Empty()
+	for i, c := range []struct {
+		r    Record
+		want int64
+	}{
+		{&TopicCreated{Name: "a", ID: topicID(1)}, 0},
+		{added(1, 0, 1), 1},
+		{&ConfigChanged{Resource: protocol.ResourceTopic, Name: "a", Key: "retention.ms", Value: "1"}, 1},
+		{&PartitionChanged{Topic: topicID(1), Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, Replicas: []protocol.NodeID{1}, ISR: []protocol.NodeID{1}}, 1},
+		{&TopicDeleted{ID: topicID(1)}, 4},
+	} {
+		if m, _ = m.Apply(int64(i), []Record{c.r}); m.TopologyOffset != c.want {
+			t.Fatalf("after %T: %d, not %d", c.r, m.TopologyOffset, c.want)
+		}
+	}
+}
+
 func TestDeltaForgetsWhatIsDeleted(t *testing.T) {
 	a, _ := Empty().Apply(1, []Record{&TopicCreated{Name: "a", ID: topicID(1)}, added(1, 0, 1)})
 	b, delta := a.Apply(2, []Record{&TopicCreated{Name: "b", ID: topicID(2)}, added(2, 0, 1), &TopicDeleted{ID: topicID(2)}, &TopicDeleted{ID: topicID(1)}})
