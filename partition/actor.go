@@ -24,6 +24,7 @@ type replicaActor struct {
 	producers *producer.State
 	leader    *replica.Leader
 	awaits    replica.Awaits
+	questions questions // to transaction coordinators
 	turn      *turn     // nil while nothing is collected
 	purges    []purge   // whose log start is not durable yet, oldest first
 	snapshot  *snapshot // of the producers, on its way to the disk
@@ -54,6 +55,7 @@ type place struct {
 	host, flusher actors.PID
 	node          protocol.NodeID
 	producers     producer.Config
+	verifier      verifier
 }
 
 // ending says why the actor takes nothing any more.
@@ -74,6 +76,12 @@ func (a *replicaActor) Receive(ctx *actors.Context, msg any) {
 		a.produce(ctx, m)
 	case *flushed:
 		a.flushed(ctx, m)
+	case *protocol.PartitionsAdded:
+		a.verified(ctx, m)
+	case actors.RequestTimedOut:
+		a.unverified(ctx, m)
+	case *askAgain:
+		a.askAgain(ctx, m)
 	case *protocol.AwaitRecords:
 		a.await(ctx, m)
 	case *protocol.ForgetAwait:
@@ -189,6 +197,7 @@ func (a *replicaActor) lead(ctx *actors.Context, m *lead) {
 		a.leader.Reconfigure(term)
 	} else {
 		a.leader.Resign(protocol.NotLeaderOrFollower, func(ack *replica.Ack, code protocol.Code) { answerAck(ctx, ack, code) })
+		a.refuseHeld(ctx, protocol.Fault{Code: protocol.NotLeaderOrFollower, Reason: "the leader epoch has changed"})
 		a.leader = replica.NewLeader(term, replica.Log{
 			End: a.log.EndOffset(), Flushed: a.log.FlushedOffset(), HighWatermark: a.leader.HighWatermark(),
 		})
@@ -229,6 +238,7 @@ func (a *replicaActor) retire(ctx *actors.Context, why ending) {
 		return
 	}
 	a.shut(protocol.NotLeaderOrFollower, "the node is stopping")
+	a.refuseHeld(ctx, a.fault())
 	a.wakeAll(ctx)
 	a.flush(ctx)
 }
@@ -263,6 +273,7 @@ func (a *replicaActor) abandon(ctx *actors.Context, code protocol.Code, reason s
 		a.shut(code, reason)
 	}
 	a.refuseTurn(ctx, protocol.Fault{Code: code, Reason: reason})
+	a.refuseHeld(ctx, protocol.Fault{Code: code, Reason: reason})
 	a.leader.Resign(code, func(ack *replica.Ack, code protocol.Code) { answerAck(ctx, ack, code) })
 	for _, p := range a.purges {
 		p.answer(ctx, protocol.Fault{Code: code, Reason: reason}, -1)

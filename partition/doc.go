@@ -1,7 +1,8 @@
 // Package partition holds one actor per partition replica, the host that owns them, the flusher of a log directory, and the
 // routing table by which everybody else finds a partition without asking anyone.
 //
-// What it decides: which offset a record gets (produce.go, nowhere else), when a reader is woken (fetch.go), when a log is flushed
+// What it decides: which offset a record gets (produce.go, nowhere else), whose coordinator must be asked before a transaction begins
+// here (verify.go), when a reader is woken (fetch.go), when a log is flushed
 // together with which others (disk.go), what a node does with a partition whose log failed (host.go). What it does not decide:
 // idempotence (partition/producer), the high watermark and acknowledgements (partition/replica), anything about files
 // (partition/storage). The shells translate messages, step those machines and carry out the effects.

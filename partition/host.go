@@ -35,6 +35,16 @@ type HostConfig struct {
 	// ProducerExpiry is producer.id.expiration.ms; 0 means a day.
 	ProducerExpiry time.Duration
 
+	// Coordinator finds the shard that coordinates a transactional id, on any goroutine and without blocking, or says why there is none
+	// now. Nil: the first batch of a transaction is taken without asking.
+	Coordinator func(transactionalID string) (actors.PID, protocol.Code)
+	// VerifyTransactions is transaction.partition.verification.enable as of now, asked on any goroutine; nil means true. Partitions of
+	// transactions of version 2 are added by their leaders whatever it says.
+	VerifyTransactions func() bool
+	// AddPartitionsBackoff is add.partitions.to.txn.retry.backoff.ms, AddPartitionsBackoffMax add.partitions.to.txn.retry.backoff.max.ms:
+	// how often, and for how long, a partition asks again while the transaction before is still ending. Backoff 0 means 20 ms.
+	AddPartitionsBackoff, AddPartitionsBackoffMax time.Duration
+
 	// AdjustLog changes the configuration of every log; nil in a broker. The simulator makes segments smaller than a topic may.
 	AdjustLog func(*protocol.LogConfig)
 
@@ -122,6 +132,7 @@ func NewHost(config HostConfig) actors.Spec {
 	orDefault(&config.RecoveryThreads, 2)
 	orDefault(&config.RetentionCheck, 5*time.Minute)
 	orDefault(&config.CheckpointEvery, time.Minute)
+	orDefault(&config.AddPartitionsBackoff, 20*time.Millisecond)
 	return actors.Spec{Name: "partitions", New: func() actors.Actor { return newHost(config) }}
 }
 
@@ -210,6 +221,7 @@ func (h *Host) start(ctx *actors.Context) {
 		d.place = &place{
 			dir: d.name, fs: d.fs, files: storage.NewFiles(d.fs, h.config.OpenFiles), host: ctx.Self(), flusher: pid, node: h.config.Node,
 			producers: producer.Config{ExpireAfter: h.config.ProducerExpiry},
+			verifier:  verifier{h.config.Coordinator, h.config.VerifyTransactions, h.config.AddPartitionsBackoff, h.config.AddPartitionsBackoffMax},
 		}
 		h.scanning++
 		logger := ctx.Logger()

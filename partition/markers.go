@@ -9,14 +9,15 @@ import (
 )
 
 // produceMarker collects the control batch that ends a transaction here. It takes an offset like any other batch and is written and
-// acknowledged with the turn. Only our own coordinators get here. Source: UnifiedLog.append with AppendOrigin.COORDINATOR.
+// acknowledged with the turn. Only our own coordinators get here. One that comes again, as after a crash of its coordinator, is appended
+// again and ends nothing. Source: UnifiedLog.append with AppendOrigin.COORDINATOR.
 func (a *replicaActor) produceMarker(ctx *actors.Context, m *protocol.Produce, b record.Batch) {
 	marker, ok := markerOf(b)
 	if !ok {
 		a.refuse(ctx, m, protocol.Fault{Code: protocol.InvalidRecord, Reason: "not a transaction marker"})
 		return
 	}
-	if fault := a.producers.CheckMarker(marker); fault.Failed() {
+	if fault := a.producers.CheckMarker(marker, m.TransactionVersion); fault.Failed() {
 		a.refuse(ctx, m, fault)
 		return
 	}

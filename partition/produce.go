@@ -75,8 +75,14 @@ func (a *replicaActor) produce(ctx *actors.Context, m *protocol.Produce) {
 		a.produceMarker(ctx, m, batch)
 		return
 	}
-	header := producer.HeaderOf(batch)
-	switch v := a.producers.Check(header); {
+	if header := producer.HeaderOf(batch); !a.hold(ctx, m, header) {
+		a.take(ctx, m, batch, header, a.producers.Check(header))
+	}
+}
+
+// take collects a batch of data that was admitted, as the verdict on it says.
+func (a *replicaActor) take(ctx *actors.Context, m *protocol.Produce, batch record.Batch, header producer.Header, v producer.Verdict) {
+	switch {
 	case v.Failed():
 		a.refuse(ctx, m, v.Fault)
 	case v.Duplicate:

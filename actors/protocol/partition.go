@@ -25,6 +25,10 @@ type Produce struct {
 	// Release gives Batch back to its pool. The partition calls it exactly once, when the bytes are in the log file or were
 	// refused. Nil means nothing to release.
 	Release Releaser
+	// TransactionVersion of a transactional batch is 2 if its producer leaves it to the partition to add itself to the transaction
+	// (Produce v12+, KIP-890), else the partition only asks whether it was added. Of a marker it is that of the transaction it ends: from
+	// 2 on the marker's epoch must be newer than that of the records (KIP-1228).
+	TransactionVersion int16
 }
 
 // Releaser returns a buffer to its owner. It is an interface, not a func, so that handing one on allocates nothing.

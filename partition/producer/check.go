@@ -71,7 +71,11 @@ func (e *entry) find(h Header) (b batch, ok bool) {
 func (e *entry) checkSequence(h Header) Verdict {
 	newest, known := e.newest()
 	next := int32(0) // in a new epoch, and where a marker began the epoch
-	if known && h.Epoch == e.epoch && newest.lastSequence != record.NoSequence {
+	switch {
+	case h.Epoch != e.epoch:
+	case !known:
+		next = e.next
+	case newest.lastSequence != record.NoSequence:
 		next = record.AddSequence(newest.lastSequence, 1)
 	}
 	switch {

@@ -4,8 +4,8 @@
 //
 // It decides whether a batch or a marker may be appended (Check, CheckMarker), what changes when it is (Apply, ApplyMarker; the same
 // for live appends, replay after a start and replication), the first unstable offset, and what a snapshot of it all looks like. It
-// does not decide whether a transaction is going on at its coordinator (KIP-890 verification is asked for by the shell, where
-// Ongoing is false), nor offsets, nor when to snapshot. It is pure: a State belongs to one actor.
+// does not decide whether a transaction is going on at its coordinator (KIP-890: the shell asks where Begins is true, and watches the
+// Guard), nor offsets, nor when to snapshot. It is pure: a State belongs to one actor.
 //
 // # Rules for one batch of a client
 //
@@ -58,6 +58,7 @@
 //   - Expiry goes by the batches' timestamps, as nothing else can be recovered from a log, and those are the clients' to choose. So
 //     an entry also survives every Expire that finds it used since the one before: a producer that writes records of last year is
 //     not forgotten between two batches. Source of the trouble: KAFKA-9144 and the like.
+//   - A marker may come twice: its coordinator sends it again after a crash. The second ends nothing and is harmless, but takes an offset.
 //   - Kafka's snapshot holds one batch per producer, so a restart narrows its duplicate window from five to one. Ours follows the
 //     same bytes with a section Kafka does not read; see snapshot.go.
 //

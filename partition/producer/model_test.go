@@ -226,7 +226,7 @@ func TestAgainstModel(t *testing.T) {
 				if items := all.epoch(m.ProducerID); len(items) > 0 && m.Epoch < items[0].epoch() {
 					want = protocol.InvalidProducerEpoch
 				}
-				if got := w.s.CheckMarker(m); got.Code != want {
+				if got := w.s.CheckMarker(m, 1); got.Code != want {
 					t.Fatalf("%+v: %v, the model says %v", m, got, want)
 				}
 				if want != protocol.None {
@@ -314,7 +314,7 @@ func (w *world) invariants(t *rapid.T) {
 		}
 	}
 	for _, p := range w.s.Describe() {
-		if p.TxnStartOffset != w.all().openSince(p.ProducerID) || w.s.Ongoing(p.ProducerID) != (p.TxnStartOffset >= 0) {
+		if p.TxnStartOffset != w.all().openSince(p.ProducerID) || w.s.Begins(Header{ProducerID: p.ProducerID, Epoch: p.ProducerEpoch, Transactional: true}) != (p.TxnStartOffset < 0) {
 			t.Fatalf("%+v", p)
 		}
 	}

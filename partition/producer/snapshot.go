@@ -50,7 +50,8 @@ var ErrCorrupt = errors.New("producer snapshot is corrupt")
 // log up to an offset which the file's name says.
 func (s *State) Snapshot() []byte {
 	invariant.Check(len(s.undo) == 0, "snapshot with %d changes not committed", len(s.undo))
-	entries := s.sorted()
+	// An entry that only says which sequence a producer must go on with is not worth keeping: the format has no room for the sequence.
+	entries := slices.DeleteFunc(s.sorted(), func(e *entry) bool { return e.count == 0 && e.next != 0 && e.coordinatorEpoch == noCoordinatorEpoch })
 	b := make([]byte, 0, snapshotHead+len(entries)*(snapshotEntry+1+snapshotBatch)+8+len(s.decided)*snapshotSpan)
 	b = binary.BigEndian.AppendUint16(b, snapshotVersion)
 	b = binary.BigEndian.AppendUint32(b, 0)

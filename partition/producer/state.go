@@ -68,8 +68,9 @@ type entry struct {
 	timestamp        int64 // milliseconds, of the last batch or marker
 	txnFirst         int64 // first offset of the open transaction
 	batches          [WindowBatches]batch
-	count            int  // of batches, the oldest first
-	used             bool // since the last Expire
+	count            int   // of batches, the oldest first
+	next             int32 // sequence to come first, while there are no batches of this epoch
+	used             bool  // since the last Expire
 	guard            uint64
 }
 
@@ -139,17 +140,6 @@ func (s *State) Apply(h Header, base, last, ts int64) {
 	}
 }
 
-// Expect says that the batch, which Check let pass, was refused after all, at now (milliseconds). Of a producer that nobody knows any
-// sequence is taken, since what it sent before may have been deleted; but one that has just begun must begin with this batch. Else the
-// batches already on their way behind it would be appended without it, and it could never follow (KAFKA-14359).
-func (s *State) Expect(h Header, now int64) {
-	if h.ProducerID >= 0 && h.BaseSequence == 0 && s.entries[h.ProducerID] == nil {
-		s.entries[h.ProducerID] = &entry{
-			id: h.ProducerID, epoch: h.Epoch, coordinatorEpoch: noCoordinatorEpoch, timestamp: now, txnFirst: noOffset, used: true,
-		}
-	}
-}
-
 // Replay applies a batch as the log has it, data or marker: after a start, and for what is replicated. Commit as you go, or what can
 // be undone piles up. Control batches of other kinds, and those that compaction emptied, say nothing.
 func (s *State) Replay(b record.Batch) (c Completed, ok bool) {
@@ -182,7 +172,7 @@ func (s *State) touch(id protocol.ProducerID) *entry {
 // enter forgets the batches of another epoch. Source: ProducerStateEntry.maybeUpdateProducerEpoch.
 func (e *entry) enter(epoch protocol.ProducerEpoch) {
 	if e.epoch != epoch {
-		e.epoch, e.count = epoch, 0
+		e.epoch, e.count, e.next = epoch, 0, 0
 	}
 }
 

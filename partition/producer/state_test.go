@@ -30,8 +30,10 @@ func (l *log) send(id protocol.ProducerID, epoch protocol.ProducerEpoch, seq, n 
 	return v
 }
 
-func (l *log) finish(m Marker) (Completed, bool, protocol.Fault) {
-	if f := l.CheckMarker(m); f.Failed() {
+func (l *log) finish(m Marker) (Completed, bool, protocol.Fault) { return l.finishAs(m, 1) }
+
+func (l *log) finishAs(m Marker, version int16) (Completed, bool, protocol.Fault) {
+	if f := l.CheckMarker(m, version); f.Failed() {
 		return Completed{}, false, f
 	}
 	c, ok := l.ApplyMarker(m, l.end, 1000+l.end)
@@ -141,7 +143,7 @@ func TestTransactions(t *testing.T) {
 	l.send(1, 0, 0, 2, true)   // 10-11
 	l.send(2, 3, 0, 2, true)   // 12-13
 	l.send(1, 0, 2, 1, true)   // 14
-	if got := l.LSO(15); got != 10 || !l.Ongoing(1) || l.Ongoing(9) || l.OpenTransactions() != 2 {
+	if got := l.LSO(15); got != 10 || l.Begins(Header{1, 0, 9, 9, true}) || !l.Begins(Header{1, 1, 0, 0, true}) || !l.Begins(Header{9, 0, 0, 0, true}) || l.OpenTransactions() != 2 {
 		t.Errorf("LSO %d", got)
 	}
 	if v := l.send(1, 0, 3, 1, false); v.Code != protocol.InvalidTxnState {
@@ -245,6 +247,72 @@ func TestCoordinatorBatchesHaveNoSequence(t *testing.T) {
 	}
 }
 
+// A batch of transaction version 2 is the first of its epoch; an unknown producer may otherwise begin anywhere.
+func TestFirstBatchOfABumpedEpoch(t *testing.T) {
+	l := newLog()
+	late := Header{1, 3, 5, 9, true}
+	if v := l.CheckFirst(late, false); !v.Append() {
+		t.Errorf("its state may have expired: %+v", v)
+	}
+	if v := l.CheckFirst(late, true); v.Code != protocol.OutOfOrderSequence {
+		t.Errorf("a new epoch begins at 0: %+v", v)
+	}
+	if v := l.CheckFirst(Header{1, 3, 0, 4, true}, true); !v.Append() {
+		t.Errorf("%+v", v)
+	}
+}
+
+// What was refused must come first, whatever its sequence, and is forgotten with the snapshot, which has no room for it.
+func TestRefusedBatchOfAnExpiredProducerIsExpected(t *testing.T) {
+	l := newLog()
+	first := Header{7, 0, 40, 44, true}
+	l.Expect(first, 1000)
+	if v := l.Check(Header{7, 0, 45, 49, true}); v.Code != protocol.OutOfOrderSequence {
+		t.Errorf("the next batch without the first: %+v", v)
+	}
+	restored, err := Restore(Config{}, l.Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := restored.Check(first); !v.Append() {
+		t.Errorf("the first batch after a restart: %+v", v)
+	}
+	if v := l.Check(first); !v.Append() {
+		t.Errorf("the first batch again: %+v", v)
+	}
+	if v := l.Check(Header{7, 1, 0, 0, true}); !v.Append() {
+		t.Errorf("another epoch begins at 0: %+v", v)
+	}
+}
+
+// KIP-1228: the marker of a transaction of version 2 has the next epoch. A late one of the transaction before has the epoch of the
+// records it must not end; one that comes twice ends nothing.
+func TestMarkerOfABumpedEpoch(t *testing.T) {
+	l := newLog()
+	l.send(1, 4, 0, 1, true)
+	if f := l.CheckMarker(Marker{1, 4, true, 0}, 2); f.Code != protocol.InvalidProducerEpoch {
+		t.Errorf("the epoch of the records: %+v", f)
+	}
+	if f := l.CheckMarker(Marker{1, 4, true, 0}, 1); f.Failed() {
+		t.Errorf("version 1: %+v", f)
+	}
+	end := Marker{1, 5, true, 0}
+	if _, ended, f := l.finishAs(end, 2); !ended || f.Failed() {
+		t.Errorf("%+v", f)
+	}
+	if _, ended, f := l.finishAs(end, 2); ended || f.Failed() {
+		t.Errorf("the same marker again: %+v", f)
+	}
+	l.send(1, 5, 0, 1, true)
+	if f := l.CheckMarker(end, 2); f.Code != protocol.InvalidProducerEpoch {
+		t.Errorf("and once more, in the next transaction: %+v", f)
+	}
+	l.send(2, 32767, 0, 1, true)
+	if f := l.CheckMarker(Marker{2, 32767, false, 0}, 2); f.Failed() {
+		t.Errorf("there is no epoch after the last: %+v", f)
+	}
+}
+
 func TestGuardChangesWithMarkers(t *testing.T) {
 	l := newLog()
 	g := l.Guard(1)
@@ -284,7 +352,7 @@ func TestExpiry(t *testing.T) {
 	if v := s.Check(Header{1, 0, 7, 7, false}); !v.Append() {
 		t.Errorf("an expired producer is unknown: %+v", v)
 	}
-	if n := s.Expire(100 * hour); n != 1 || s.Len() != 1 || !s.Ongoing(2) {
+	if n := s.Expire(100 * hour); n != 1 || s.Len() != 1 || s.Begins(Header{2, 0, 1, 1, true}) {
 		t.Errorf("%d expired; 3 is due and 2 has a transaction open", n)
 	}
 	s.ApplyMarker(Marker{2, 0, true, 0}, 3, 100*hour)

@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"math"
 	"slices"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
@@ -25,14 +26,18 @@ type Completed struct {
 }
 
 // CheckMarker decides whether the marker may be appended: neither its producer's epoch nor its coordinator's may be older than the
-// last seen. A marker without a transaction is taken; it fences. Source: ProducerAppendInfo.appendEndTxnMarker.
-func (s *State) CheckMarker(m Marker) protocol.Fault {
+// last seen. A marker without a transaction is taken: it fences, or repeats one whose answer its coordinator did not get. From
+// transaction version 2 on, which the log does not say, a marker's epoch is the one after that of the records it ends (KIP-890): if it is
+// the same, a late marker of the transaction before would end this one (KIP-1228); but nothing comes after the last epoch. Source: ProducerAppendInfo.appendEndTxnMarker, checkProducerEpoch.
+func (s *State) CheckMarker(m Marker, version int16) protocol.Fault {
 	e := s.entries[m.ProducerID]
 	switch {
 	case e == nil:
 		return protocol.Fault{}
 	case m.Epoch < e.epoch:
 		return refuse(protocol.InvalidProducerEpoch, "marker with epoch %d of producer %d, which is at epoch %d", m.Epoch, m.ProducerID, e.epoch).Fault
+	case version >= 2 && m.Epoch == e.epoch && e.txnFirst != noOffset && m.Epoch != math.MaxInt16:
+		return refuse(protocol.InvalidProducerEpoch, "marker of an earlier transaction: producer %d has written with its epoch %d since offset %d", m.ProducerID, m.Epoch, e.txnFirst).Fault
 	case m.CoordinatorEpoch < e.coordinatorEpoch:
 		return refuse(protocol.TxnCoordinatorFenced, "marker for producer %d by coordinator epoch %d, after one by epoch %d", m.ProducerID, m.CoordinatorEpoch, e.coordinatorEpoch).Fault
 	}
@@ -116,24 +121,6 @@ func (s *State) FirstUnstable() (offset int64, ok bool) {
 		return s.open[0].first, true
 	}
 	return min(s.open[0].first, s.decided[0].first), true
-}
-
-// Ongoing reports whether the producer has a transaction open in this log. A transactional batch of a producer without one begins
-// it, which is when its coordinator must be asked (KIP-890).
-func (s *State) Ongoing(id protocol.ProducerID) bool {
-	e := s.entries[id]
-	return e != nil && e.txnFirst != noOffset
-}
-
-// Guard changes with every marker of the producer. Who asks the coordinator whether a transaction is going on (KIP-890) remembers it
-// with the question, and begins the transaction here only if it is the same at the answer: else the transaction that was asked
-// about may have ended in between, and its late first batch would hang for ever. A counter and not a flag, because the producer may
-// have begun, and ended, another one meanwhile. Source: KAFKA-14884, VerificationGuard.
-func (s *State) Guard(id protocol.ProducerID) uint64 {
-	if e := s.entries[id]; e != nil {
-		return e.guard
-	}
-	return 0
 }
 
 // OpenTransactions is the number of transactions without a marker.
