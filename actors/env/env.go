@@ -99,6 +99,10 @@ type File interface {
 	// slice of slices, not the bytes). n counts the bytes written; n < total only with an error.
 	WritevAt(bufs [][]byte, off int64) (n int64, err error)
 	Truncate(size int64) error
+	// Reserve allocates blocks for length bytes from off on, without changing the size of the file: later writes there are cheaper.
+	// A hint: after an error everything works as before. ErrUnsupported where the file system cannot. Truncate gives back what lies
+	// beyond the size.
+	Reserve(off, length int64) error
 	// Sync makes data and size durable (fdatasync). After an error the state of the file on disk is unknown: never call it again
 	// as if it could heal.
 	Sync() error

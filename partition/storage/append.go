@@ -147,6 +147,7 @@ func (l *Log) write(batches []record.Batch) error {
 		vectors = append(vectors, b)
 		total += int64(len(b))
 	}
+	l.reserve(total)
 	n, err := f.WritevAt(vectors, s.size)
 	if mutation.Is(mutation.ShortWriteAccepted) && n > 0 {
 		n, err = total, nil

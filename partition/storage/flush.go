@@ -29,6 +29,7 @@ type FlushTask struct {
 
 	aborted       []*segment // with .txnindex files to sync
 	doomed        []*segment
+	installs      []*Replacement
 	epochs        Epochs
 	epochsVersion uint64
 	epochsPending bool
@@ -44,6 +45,7 @@ type flushSegment struct {
 	rolled bool
 	store  bool // index has entries to write
 	stored bool // done
+	trim   bool // holds blocks to give back
 }
 
 // FlushTask returns the work to make everything appended so far durable, or nil if there is nothing to do, a task is in flight
@@ -52,7 +54,7 @@ func (l *Log) FlushTask() *FlushTask { return l.flushTask(false) }
 
 // Housekeeping reports that only Run does all of the task: FS.SyncAll would leave indexes, epochs or removals for the next one.
 func (t *FlushTask) Housekeeping() bool {
-	if len(t.doomed) > 0 || t.epochsPending {
+	if len(t.doomed) > 0 || len(t.installs) > 0 || t.epochsPending {
 		return true
 	}
 	for i := range t.segments {
@@ -71,7 +73,7 @@ func (t *FlushTask) End() int64 { return t.endOffset }
 // written need never reach the disk. The names of the segments that remain are durable before any of the dropped ones goes, so a crash
 // finds the log beginning where it does now. Run it like any other task, and hand it to Flushed, which then advances nothing.
 func (l *Log) TrimTask() *FlushTask {
-	if l.failure != nil || l.flight != nil || len(l.doomed) == 0 {
+	if l.failure != nil || l.flight != nil || len(l.doomed) == 0 && len(l.installs) == 0 {
 		return nil
 	}
 	t := l.spare
@@ -80,7 +82,7 @@ func (l *Log) TrimTask() *FlushTask {
 	}
 	*t = FlushTask{
 		log: l.shared, truncations: l.truncations.Load(), end: l.durable, endOffset: l.flushed,
-		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), aborted: t.aborted[:0],
+		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), installs: append(t.installs[:0], l.installs...), aborted: t.aborted[:0],
 		dir: l.dirChanges != l.dirSynced, dirChanges: l.dirChanges,
 	}
 	l.spare, l.flight = nil, t
@@ -103,13 +105,14 @@ func (l *Log) flushTask(all bool) *FlushTask {
 	l.spare = t
 	*t = FlushTask{
 		log: l.shared, truncations: l.truncations.Load(), end: l.position(), endOffset: l.end,
-		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), aborted: append(t.aborted[:0], l.abortedDirty...),
-		dir: l.dirChanges != l.dirSynced, dirChanges: l.dirChanges, parent: l.parentDirty && l.segments() > 0,
+		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), installs: append(t.installs[:0], l.installs...),
+		aborted: append(t.aborted[:0], l.abortedDirty...),
+		dir:     l.dirChanges != l.dirSynced, dirChanges: l.dirChanges, parent: l.parentDirty && l.segments() > 0,
 		epochs: l.epochs, epochsVersion: l.epochsVersion, epochsPending: l.epochsPending(),
 	}
 	for i := l.firstUnsynced(); i < len(l.rolled); i++ {
 		s := l.rolled[i]
-		piece := flushSegment{segment: s, rolled: true}
+		piece := flushSegment{segment: s, rolled: true, trim: s.overReserved()}
 		if x := s.index.Load(); x != nil {
 			piece.index, piece.store = *x, true
 		}
@@ -166,6 +169,9 @@ func (t *FlushTask) run() error {
 		if err := t.storeIndex(&t.segments[i]); err != nil {
 			return err
 		}
+		if err := t.trim(&t.segments[i]); err != nil {
+			return err
+		}
 		if err := t.segments[i].sync(); err != nil {
 			return err
 		}
@@ -193,6 +199,11 @@ func (t *FlushTask) run() error {
 			return fmt.Errorf("syncing %q: %w", path.Dir(t.log.dir), err)
 		}
 	}
+	for _, r := range t.installs {
+		if err := t.install(r); err != nil {
+			return err
+		}
+	}
 	// Segments go only now, when the segment that continues the log is durable: a crash never finds an empty directory where
 	// there was a log. Source: NATS #6778.
 	for _, s := range t.doomed {
@@ -202,6 +213,16 @@ func (t *FlushTask) run() error {
 		t.removed++
 	}
 	return nil
+}
+
+// install puts a replacement in place, unless a truncation did so already.
+func (t *FlushTask) install(r *Replacement) error {
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	if t.truncations != t.log.truncations.Load() {
+		return nil
+	}
+	return t.log.install(r)
 }
 
 // storeIndex writes index entries to the files of s. Those of a rolled segment become durable, as retention trusts its last time
@@ -305,6 +326,7 @@ func (l *Log) Flushed(t *FlushTask, err error) error {
 	invariant.Check(t != nil && t == l.flight, "a flush task is reported that is not in flight: %s", l.dir)
 	l.flight = nil
 	defer l.recycle(t)
+	l.takeInstalled()
 	if l.failure != nil {
 		return l.failure
 	}
@@ -373,6 +395,7 @@ func (l *Log) forgetDoomed(t *FlushTask) {
 func (l *Log) recycle(t *FlushTask) {
 	clear(t.segments)
 	clear(t.doomed)
+	clear(t.installs)
 	clear(t.aborted)
 	t.epochs = Epochs{}
 	l.spare = t

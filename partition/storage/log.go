@@ -76,6 +76,8 @@ type shared struct {
 	// truncations counts everything that invalidates positions handed out earlier. Raised before the files change.
 	truncations atomic.Uint64
 	deleted     atomic.Bool
+	// replacements counts the changes of Replace.
+	replacements atomic.Uint64
 	// mu guards the derived files and the removal of segments between a running FlushTask and the actor, which may truncate the log
 	// at the same time: whoever writes or removes checks truncations under it.
 	mu sync.Mutex
@@ -105,9 +107,10 @@ type Log struct {
 	epochs        Epochs
 	epochsVersion uint64 // raised with every change
 
-	doomed       []*segment // removed from the log, still to be removed from the disk
-	abortedDirty []*segment // with .txnindex files that are not durable; a segment may be there twice
-	dirChanges   uint64     // files created in dir
+	doomed       []*segment     // removed from the log, still to be removed from the disk
+	abortedDirty []*segment     // with .txnindex files that are not durable; a segment may be there twice
+	installs     []*Replacement // in the log, not yet in place on the disk
+	dirChanges   uint64         // files created in dir
 	dirSynced    uint64
 	parentDirty  bool // the entry of dir itself is not durable
 	// anchored says that the file of the oldest segment has a durable name. It gets one before there is a second segment: else a
@@ -275,6 +278,10 @@ func (l *Log) Close(clean bool) error {
 	if clean {
 		err = l.settle()
 	}
+	for _, r := range l.installs {
+		r.s.file.unpin() // a start finds the old segments, or finishes it
+	}
+	l.installs = nil
 	for _, s := range l.all() {
 		s.file.forget()
 	}
@@ -295,6 +302,9 @@ func (l *Log) settle() error {
 			return err
 		}
 	}
+	if s := l.active; s != nil && s.overReserved() {
+		return s.giveBack()
+	}
 	return nil
 }
 
@@ -308,6 +318,10 @@ func (l *Log) Delete() error {
 	l.truncations.Add(1)
 	l.deleted.Store(true)
 	l.mu.Unlock()
+	for _, r := range l.installs {
+		r.s.file.unpin()
+	}
+	l.installs = nil
 	for _, s := range l.all() {
 		s.file.remove()
 	}

@@ -39,7 +39,13 @@ type node struct {
 	data, durable []byte
 	older         []byte // seen before a truncation that is not synced: its pages may be on the disk
 	names, onDisk map[string]*node
+	renames       []rename // since the directory was synced: a power failure takes each as a whole or not at all
 	modTime       time.Time
+}
+
+type rename struct {
+	from, to string
+	n        *node
 }
 
 func newDir() *node { return &node{dir: true, names: map[string]*node{}, onDisk: map[string]*node{}} }
@@ -141,8 +147,11 @@ func (m *memFS) Rename(from, to string) error {
 	}
 	dir, base, _ := m.parent(from)
 	delete(dir.names, base)
-	dir, base, _ = m.parent(to)
-	dir.names[base] = n
+	target, name, _ := m.parent(to)
+	target.names[name] = n
+	if dir == target {
+		dir.renames = append(dir.renames, rename{base, name, n})
+	}
 	return nil
 }
 
@@ -212,7 +221,7 @@ func (m *memFS) SyncDir(name string) error {
 	if _, err := m.step("syncdir", name, ""); err != nil {
 		return err
 	}
-	n.onDisk = maps.Clone(n.names)
+	n.onDisk, n.renames = maps.Clone(n.names), nil
 	return nil
 }
 
@@ -228,7 +237,7 @@ func (m *memFS) SyncAll() error {
 
 func (n *node) syncTree() {
 	n.durable, n.older = slices.Clone(n.data), nil
-	n.onDisk = maps.Clone(n.names)
+	n.onDisk, n.renames = maps.Clone(n.names), nil
 	for _, child := range n.names {
 		child.syncTree()
 	}
@@ -281,10 +290,14 @@ func (n *node) afterLoss(keep func() bool, pageSize int, done map[*node]*node) *
 	for name := range n.onDisk {
 		all[name] = true
 	}
+	whole := n.renamesAfterLoss(keep)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		child := n.onDisk[name]
-		if n.names[name] != child && keep() {
-			child = n.names[name]
+		child, decided := whole[name]
+		if !decided {
+			child = n.onDisk[name]
+			if n.names[name] != child && keep() {
+				child = n.names[name]
+			}
 		}
 		if child != nil {
 			c.names[name] = child.afterLoss(keep, pageSize, done)
@@ -292,6 +305,39 @@ func (n *node) afterLoss(keep func() bool, pageSize int, done map[*node]*node) *
 	}
 	c.onDisk = maps.Clone(c.names)
 	return c
+}
+
+// renamesAfterLoss decides the names that renames tie together: all as they are, or all as on the disk but for the last file renamed,
+// which may have its former name there.
+func (n *node) renamesAfterLoss(keep func() bool) map[string]*node {
+	whole := map[string]*node{}
+	for i := len(n.renames) - 1; i >= 0; i-- {
+		last := n.renames[i]
+		if _, ok := whole[last.to]; ok {
+			continue
+		}
+		tied := []string{last.from, last.to}
+		for changed := true; changed; {
+			changed = false
+			for _, r := range n.renames {
+				if slices.Contains(tied, r.from) != slices.Contains(tied, r.to) {
+					tied, changed = append(tied, r.from, r.to), true
+				}
+			}
+		}
+		as := n.onDisk
+		kept := keep()
+		if kept {
+			as = n.names
+		}
+		for _, name := range tied {
+			whole[name] = as[name]
+		}
+		if !kept && n.names[last.to] == last.n && as[last.from] == nil && keep() {
+			whole[last.from] = last.n
+		}
+	}
+	return whole
 }
 
 // mixPages takes the size and each page either from the disk or from memory.
@@ -393,6 +439,8 @@ func (f *memFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 	}
 	return int64(len(p)), err
 }
+
+func (f *memFile) Reserve(int64, int64) error { return env.ErrUnsupported }
 
 func (f *memFile) Truncate(size int64) error {
 	f.m.mu.Lock()

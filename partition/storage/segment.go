@@ -21,6 +21,9 @@ type segment struct {
 	// firstTimestamp is the largest timestamp of the first batch, from which segment.ms counts; unknownTimestamp until it is read.
 	firstTimestamp int64
 
+	// reserved is where the blocks end that were reserved for the file; of use only to the actor.
+	reserved int64
+
 	// synced says that the file and its indexes are durable. Rolled segments only; belongs to the actor.
 	synced bool
 
@@ -30,6 +33,10 @@ type segment struct {
 	cold *cold
 	// aborted is the number of entries in the .txnindex file.
 	aborted atomic.Int32
+	// pending is the replacement that this segment is, while its files are not in place: its index and aborted transactions are then
+	// in memory and its file is pinned. replacement is the segment that took the place of this one.
+	pending     atomic.Pointer[Replacement]
+	replacement atomic.Pointer[segment]
 	// hints remember where recent reads ended, so that whoever reads on needs no index.
 	hints hints
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -73,7 +74,7 @@ func (l produceLoad) run(b *process.Broker) (produceResult, error) {
 	wg.Wait()
 	close(errs)
 	for err := range errs {
-		if err != nil {
+		if err != nil && !errors.Is(err, net.ErrClosed) { // a closed connection is the consequence of what its receiver found
 			return produceResult{}, fmt.Errorf("producing to %s: %w", b.Name, err)
 		}
 	}

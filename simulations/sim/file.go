@@ -70,6 +70,9 @@ func (h *file) WritevAt(bufs [][]byte, off int64) (n int64, err error) {
 	return n, err
 }
 
+// Reserve implements env.File. Blocks are not simulated.
+func (h *file) Reserve(int64, int64) error { return nil }
+
 // put writes as much as the space allows.
 func (h *file) put(b []byte, off int64) (int, error) {
 	d := h.f.d

@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/troupe-broker/troupe/actors/env"
 )
 
 // WritevAt implements env.File by pwritev.
@@ -21,6 +23,16 @@ func (f *file) pwritev(bufs [][]byte, off int64) (n int, err error) {
 		return err
 	})
 	return n, err
+}
+
+// Reserve implements env.File by fallocate.
+func (f *file) Reserve(off, length int64) error {
+	err := uninterrupted(func() error { return unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, off, length) })
+	runtime.KeepAlive(f.f)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		return env.ErrUnsupported
+	}
+	return pathError("fallocate", f.f, err)
 }
 
 // Sync implements env.File by fdatasync.

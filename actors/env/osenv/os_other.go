@@ -13,6 +13,9 @@ func (f *file) WritevAt(bufs [][]byte, off int64) (int64, error) {
 	return writev(func(bufs [][]byte, off int64) (int, error) { return f.f.WriteAt(bufs[0], off) }, bufs, off)
 }
 
+// Reserve implements env.File.
+func (f *file) Reserve(int64, int64) error { return env.ErrUnsupported }
+
 // Sync implements env.File by fsync (F_FULLFSYNC on darwin).
 func (f *file) Sync() error { return f.f.Sync() }
 
