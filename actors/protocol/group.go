@@ -377,6 +377,7 @@ type FetchOffsets struct {
 type WantedOffset struct {
 	Topic     string
 	Partition int32
+	TopicID   TopicID // zero if not known; one committed for another incarnation of the topic is none
 }
 
 // Failed is the answer with code.
