@@ -27,6 +27,7 @@ type Decoder struct {
 	// Limit on the bytes of one batch's records after decompression; 0 means DecompressedMax.
 	Limit   int
 	buf     []byte
+	kept    []byte // by Filter
 	headers []Header
 }
 

@@ -87,9 +87,12 @@ func (l *Log) mustRoll(b record.Batch) bool {
 }
 
 // aged reports whether segment.ms has passed between the first batch of the active segment and timestamp. Batches without
-// timestamps do not age a segment.
+// timestamps do not age a segment. Source: LogConfig.maxSegmentMs.
 func (l *Log) aged(timestamp int64) bool {
 	limit, jitter := l.config.SegmentTime.Milliseconds(), l.config.SegmentJitter.Milliseconds()
+	if lag := l.config.MaxCompactionLag.Milliseconds(); l.config.Compact && lag > 0 {
+		limit = min(limit, lag) // what must be compacted by then must be in a closed segment
+	}
 	first := l.firstTimestamp()
 	if limit <= 0 || timestamp < 0 || first < 0 || timestamp-first <= limit-jitter {
 		return false

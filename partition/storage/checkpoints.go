@@ -20,6 +20,7 @@ const (
 	LogStartsName      = "log-start-offset-checkpoint"
 	HighWatermarksName = "replication-offset-checkpoint"
 	PositionsName      = "positions-checkpoint"
+	CleanerOffsetsName = "cleaner-offset-checkpoint"
 	metaName           = "meta.properties"
 	cleanShutdownName  = ".kafka_cleanshutdown"
 )

@@ -35,6 +35,8 @@
 //
 //	<offset>.snapshot  producer state as of offset; the content is the partition's.
 //
+//	<base>.log.cleaned, .swap and those of the indexes: a segment on its way to replace others; see Replacement.
+//
 //	leader-epoch-checkpoint   text: version 0, the number of entries, "epoch startOffset" a line. The only file beside .log that
 //	                   cannot be rebuilt from the whole log once compaction has removed the first batch of an epoch.
 //
@@ -43,7 +45,7 @@
 //	partition.metadata text: version and topic id.
 //
 // Beside the logs a log directory holds recovery-point-offset-checkpoint, replication-offset-checkpoint and
-// log-start-offset-checkpoint (text, Kafka's), meta.properties, .kafka_cleanshutdown, and our own
+// log-start-offset-checkpoint and cleaner-offset-checkpoint (text, Kafka's), meta.properties, .kafka_cleanshutdown, and our own
 //
 //	positions-checkpoint  "troupe positions" 00 01 | count 4 | count times:
 //	                       0 16  topic id
@@ -102,7 +104,8 @@
 //   - A dropped segment may come back in a crash before its removal is durable. So a flush that was under way syncs it all the same, and
 //     Position says where the log starts.
 //   - The last segment is never removed before one that continues the log is durable. An empty directory is an empty log at 0.
-//   - A file that retention removed stays readable for whoever has it pinned; so a Span never changes under its reader.
+//   - A View finds what replaced its segments by itself; what compaction removed is a gap to it.
+//   - A file that retention or compaction removed stays readable for whoever has it pinned; so a Span never changes under its reader.
 //
 // Source: Kafka's UnifiedLog, LocalLog, LogSegment, LogLoader, OffsetIndex, TimeIndex, TransactionIndex, LeaderEpochFileCache.
 package storage

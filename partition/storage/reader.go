@@ -15,15 +15,17 @@ import (
 type View struct {
 	*shared
 	truncations uint64
-	start, end  int64
-	bytes       int64
-	interval    int64 // between index entries, bytes
-	rolled      []*segment
-	active      *segment // nil if the log has no segment; its mutable fields are not read here:
-	size        int64    // bytes of active
-	next        int64
-	index       sparse
-	recent      []recentBatch
+	// replacements is the count of Log.Replace that rolled takes into account.
+	replacements uint64
+	start, end   int64
+	bytes        int64
+	interval     int64 // between index entries, bytes
+	rolled       []*segment
+	active       *segment // nil if the log has no segment; its mutable fields are not read here:
+	size         int64    // bytes of active
+	next         int64
+	index        sparse
+	recent       []recentBatch
 	// maxTimestamp and maxOffset of active.
 	maxTimestamp, maxOffset int64
 	epochs                  Epochs
@@ -35,7 +37,7 @@ func (l *Log) View() *View {
 		return l.view
 	}
 	v := &View{
-		shared: l.shared, truncations: l.truncations.Load(), start: l.start, end: l.end, bytes: l.bytes, interval: l.indexInterval(),
+		shared: l.shared, truncations: l.truncations.Load(), replacements: l.replacements.Load(), start: l.start, end: l.end, bytes: l.bytes, interval: l.indexInterval(),
 		rolled: l.rolled[:len(l.rolled):len(l.rolled)], active: l.active, index: l.index, recent: l.recent, epochs: l.epochs,
 	}
 	if s := l.active; s != nil {
@@ -118,14 +120,23 @@ func (v *View) Locate(offset, upTo int64, maxBytes int) (Span, error) {
 	if offset >= upTo {
 		return Span{}, nil
 	}
-	maxBytes = max(maxBytes, 0)
+	for {
+		c := v.current()
+		span, err := c.locate(offset, upTo, max(maxBytes, 0))
+		if !c.outdated(err) {
+			return span, c.readError(err)
+		}
+	}
+}
+
+func (v *View) locate(offset, upTo int64, maxBytes int) (Span, error) {
 	if span, ok, err := v.locateRecent(offset, upTo, maxBytes); ok || err != nil {
-		return span, v.readError(err)
+		return span, err
 	}
 	for i := v.segmentOf(offset); i < v.segments(); i++ {
 		span, err := v.locateIn(v.piece(i), offset, upTo, maxBytes)
 		if err != nil || span.Len > 0 {
-			return span, v.readError(err)
+			return span, err
 		}
 	}
 	return Span{}, nil

@@ -204,7 +204,7 @@ func (v *View) rebuild(p piece, f env.File) (*sparse, error) {
 	x.noteTime(maxTimestamp, p.rel(maxOffset))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.Stale() && !p.file.isGone() {
+	if !v.Stale() && !p.file.isGone() && p.segment.pending.Load() == nil {
 		if x, err = p.store(x, false); err != nil {
 			v.log.Warn("rebuilt index stays in memory", "index", p.path(indexSuffix), "error", err)
 		}

@@ -116,8 +116,11 @@ func (r *recovery) list() error {
 			leastCleaned = offset
 		}
 	}
+	if entries, err = r.discardUnfinished(entries, leastCleaned); err != nil {
+		return err
+	}
 	for _, e := range entries {
-		if err := r.listOne(e, leastCleaned); err != nil {
+		if err := r.listOne(e); err != nil {
 			return err
 		}
 	}
@@ -128,8 +131,25 @@ func (r *recovery) list() error {
 	return r.removeOrphans()
 }
 
+// discardUnfinished removes the .swap files that belong to unfinished output, from leastCleaned on (KAFKA-6264), and returns the other
+// entries. They go before the .cleaned ones, durably: left alone they would look finished.
+func (r *recovery) discardUnfinished(entries []env.Entry, leastCleaned int64) (left []env.Entry, err error) {
+	for _, e := range entries {
+		offset, suffix, ok := parseOffsetName(e.Name)
+		if !ok || !strings.HasSuffix(suffix, swapSuffix) || leastCleaned < 0 || offset < leastCleaned {
+			left = append(left, e)
+		} else if err := r.discard(e.Name); err != nil {
+			return nil, err
+		}
+	}
+	if len(left) == len(entries) {
+		return left, nil
+	}
+	return left, r.syncDir()
+}
+
 // listOne sorts one directory entry. Source: LogLoader.removeTempFilesAndCollectSwapFiles.
-func (r *recovery) listOne(e env.Entry, leastCleaned int64) error {
+func (r *recovery) listOne(e env.Entry) error {
 	offset, suffix, ok := parseOffsetName(e.Name)
 	switch {
 	case e.IsDir:
@@ -143,10 +163,6 @@ func (r *recovery) listOne(e env.Entry, leastCleaned int64) error {
 	case strings.HasSuffix(suffix, deletedSuffix), strings.HasSuffix(suffix, cleanedSuffix):
 		return r.discard(e.Name)
 	case strings.HasSuffix(suffix, swapSuffix):
-		// A swap at or after unfinished output belongs to the same, unfinished, work (KAFKA-6264).
-		if leastCleaned >= 0 && offset >= leastCleaned {
-			return r.discard(e.Name)
-		}
 		r.swaps = append(r.swaps, foundSegment{offset, e.Size})
 		r.addSize(e)
 	case suffix == logSuffix:
@@ -218,21 +234,42 @@ func (r *recovery) finishSwaps() error {
 	if err := r.syncDir(); err != nil {
 		return err
 	}
+	// The .log first, durably: as long as there is one to swap the next start removes what has the final names.
 	for _, name := range names {
-		final := strings.TrimSuffix(name, swapSuffix)
-		if err := r.o.FS.Rename(r.o.Dir+"/"+name, r.o.Dir+"/"+final); err != nil {
+		if err := r.finishSwap(name, true); err != nil {
 			return err
 		}
-		size := r.sizes[name]
-		delete(r.sizes, name)
-		if offset, suffix, _ := parseOffsetName(final); suffix == logSuffix {
-			r.segments = append(r.segments, foundSegment{offset, size})
-		} else {
-			r.sizes[final] = size
+	}
+	if err := r.syncDir(); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := r.finishSwap(name, false); err != nil {
+			return err
 		}
-		r.note("finished the swap of %s", final)
 	}
 	r.removed = true
+	return nil
+}
+
+// finishSwap gives a file its name if it is a .log, or if it is none.
+func (r *recovery) finishSwap(name string, log bool) error {
+	final := strings.TrimSuffix(name, swapSuffix)
+	offset, suffix, _ := parseOffsetName(final)
+	if (suffix == logSuffix) != log {
+		return nil
+	}
+	if err := r.o.FS.Rename(r.o.Dir+"/"+name, r.o.Dir+"/"+final); err != nil {
+		return err
+	}
+	size := r.sizes[name]
+	delete(r.sizes, name)
+	if log {
+		r.segments = append(r.segments, foundSegment{offset, size})
+	} else {
+		r.sizes[final] = size
+	}
+	r.note("finished the swap of %s", final)
 	return nil
 }
 

@@ -23,17 +23,21 @@ func (v *View) OffsetForTimestamp(ts, upTo int64) (offset, timestamp int64, ok b
 		return -1, -1, false, ErrStale
 	}
 	upTo = min(upTo, v.end)
-	for i := range v.segments() {
-		p := v.piece(i)
+	c := v.current()
+	for i := 0; i < c.segments(); i++ {
+		p := c.piece(i)
 		if p.base >= upTo {
 			break
 		}
-		offset, timestamp, ok, err = v.timestampIn(p, ts, upTo)
+		offset, timestamp, ok, err = c.timestampIn(p, ts, upTo)
+		if c.outdated(err) {
+			return c.OffsetForTimestamp(ts, upTo)
+		}
 		if errors.Is(err, errGone) || errors.Is(err, ErrOutOfRange) {
 			continue // retention removed the segment meanwhile
 		}
 		if ok || err != nil {
-			return offset, timestamp, ok, v.readError(err)
+			return offset, timestamp, ok, c.readError(err)
 		}
 	}
 	return -1, -1, false, nil
@@ -179,17 +183,21 @@ func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err e
 	}
 	upTo = min(upTo, v.end)
 	best, at := int64(noTimestamp), int64(-1)
-	for i := range v.segments() {
-		p := v.piece(i)
+	c := v.current()
+	for i := range c.segments() {
+		p := c.piece(i)
 		if p.base >= upTo {
 			break
 		}
-		largest, last, err := v.largestBelow(p, upTo)
+		largest, last, err := c.largestBelow(p, upTo)
+		if c.outdated(err) {
+			return c.MaxTimestamp(upTo)
+		}
 		if errors.Is(err, errGone) {
 			continue
 		}
 		if err != nil {
-			return -1, -1, false, v.readError(err)
+			return -1, -1, false, c.readError(err)
 		}
 		if largest > best {
 			best, at = largest, last

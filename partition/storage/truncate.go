@@ -30,6 +30,9 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset >= l.end {
 		return nil
 	}
+	if err := l.installNow(); err != nil {
+		return l.goOffline(fmt.Errorf("truncating to %d: %w", offset, err))
+	}
 	all := l.all()
 	i := sort.Search(len(all), func(i int) bool { return all[i].base > offset }) - 1
 	cut, err := l.cutAt(all[i], offset)
@@ -195,6 +198,9 @@ func (sh *shared) remove(name string) error {
 func (l *Log) Restart(offset int64) error {
 	if l.failure != nil {
 		return l.failure
+	}
+	if err := l.installNow(); err != nil {
+		return l.goOffline(fmt.Errorf("restarting at %d: %w", offset, err))
 	}
 	err := l.lower(Position{Offset: offset, Start: offset, Segment: offset, MaxTimestamp: noTimestamp, Epoch: NoEpoch}, true)
 	if errors.Is(err, ErrNoSpace) {

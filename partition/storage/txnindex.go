@@ -175,6 +175,9 @@ func (s *segment) readAborted() ([]AbortedTxn, error) {
 	if count == 0 {
 		return nil, nil
 	}
+	if r := s.pending.Load(); r != nil {
+		return r.aborted, nil
+	}
 	name := s.path(txnIndexSuffix)
 	b, err := ReadFile(s.file.files.fs, name)
 	if err != nil {
@@ -202,13 +205,17 @@ func (s *segment) readAborted() ([]AbortedTxn, error) {
 // TransactionIndex.collectAbortedTxns.
 func (v *View) Aborted(from, upTo int64) ([]AbortedTxn, error) {
 	var found []AbortedTxn
+	v = v.current()
 	for i := v.segmentOf(from); i < v.segments(); i++ {
 		p := v.piece(i)
 		entries, err := p.readAborted()
+		if p.aborted.Load() > 0 && p.file.isGone() {
+			err = errGone // what was read by its name may be that of another
+		}
+		if v.outdated(err) {
+			return v.Aborted(from, upTo)
+		}
 		if err != nil {
-			if p.file.isGone() {
-				err = errGone
-			}
 			return nil, v.readError(err)
 		}
 		for _, t := range entries {

@@ -197,9 +197,13 @@ type Scrubbed struct {
 func (v *View) Scrub(progress func(bytes int64) bool) (Scrubbed, error) {
 	var r Scrubbed
 	next := int64(-1)
+	v = v.current()
 	for i := range v.segments() {
 		p := v.piece(i)
 		f, err := p.file.pin()
+		if v.outdated(err) {
+			return v.Scrub(progress)
+		}
 		if errors.Is(err, errGone) {
 			continue // retention was faster
 		}
