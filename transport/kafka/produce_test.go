@@ -50,6 +50,7 @@ func TestProduceAppendsAndAnswersEveryVersion(t *testing.T) {
 func TestProduceFaults(t *testing.T) {
 	w := newWorld(t)
 	w.topic("events", 1)
+	w.topic("pair", 2)
 	w.topic("small", 1, func(c *protocol.LogConfig) { c.MaxMessageBytes = 70 })
 	w.topic("compact", 1, func(c *protocol.LogConfig) { c.Compact = true })
 	w.topic("future", 1, func(c *protocol.LogConfig) { c.TimestampAfterMax = 0; c.TimestampBeforeMax = 0 })
@@ -63,12 +64,17 @@ func TestProduceFaults(t *testing.T) {
 	zstd := record.NewBuilder(record.Options{Codec: record.Zstd, ProducerID: -1, Epoch: -1, BaseSequence: -1, BaseTimestamp: 1_700_000_000_000})
 	zstd.Append(1_700_000_000_000, []byte("k"), []byte("v"), nil)
 	compressed, _ := zstd.Build()
-	control := record.EndTxnMarker(1, 0, true, 0, 0)
+	marker := produceRequest(1, "events", record.EndTxnMarker(1, 0, true, 0, 0))
+	marker.TransactionID = kmsg.StringPtr("tx")
 	magic1 := batch(1)
 	magic1[16] = 1
 	old := batch(2)
-	txn := produceRequest(-1, "events", batch(1))
-	txn.TransactionID = kmsg.StringPtr("tx")
+	plain := produceRequest(-1, "events", batch(1))
+	plain.TransactionID = kmsg.StringPtr("tx")
+	two := produceRequest(-1, "pair", transactional(7, 0), transactional(7, 1))
+	two.TransactionID = kmsg.StringPtr("tx")
+	nameless := produceRequest(-1, "pair", batch(1), transactional(7, 0))
+	nameless.TransactionID = kmsg.StringPtr("")
 	for _, row := range []struct {
 		what    string
 		version int16
@@ -80,13 +86,16 @@ func TestProduceFaults(t *testing.T) {
 		{"unknown partition", 9, produceRequest(1, "events", batch(1), batch(1)), 3},
 		{"led elsewhere", 9, produceRequest(1, "elsewhere", batch(1)), 6},
 		{"acks", 9, produceRequest(2, "events", batch(1)), 21},
-		{"transactional id", 9, txn, 48},
+		{"transactional id", 9, plain, 0},
+		{"no transactional id", 9, produceRequest(-1, "events", transactional(7, 0)), 53},
+		{"empty transactional id", 9, nameless, 53},
+		{"two producers", 9, two, 49},
 		{"too large", 9, produceRequest(1, "small", batch(1)), 10},
 		{"broken", 9, produceRequest(1, "events", broken), 2},
 		{"null", 9, produceRequest(1, "events", nil), 87},
 		{"empty", 9, produceRequest(1, "events", []byte{}), 87},
 		{"two batches", 9, produceRequest(1, "events", append(batch(1), batch(1)...)), 87},
-		{"control batch", 9, produceRequest(1, "events", control), 87},
+		{"control batch", 9, marker, 87},
 		{"old magic", 9, produceRequest(1, "events", magic1), 87},
 		{"no key", 9, produceRequest(1, "compact", noKey), 87},
 		{"timestamp", 9, produceRequest(1, "future", old), 32},
@@ -108,6 +117,72 @@ func TestProduceFaults(t *testing.T) {
 	}
 	if w.memory.InUse() != 0 {
 		t.Errorf("%d bytes of receive buffers are still held", w.memory.InUse())
+	}
+}
+
+// transactional is a batch of a transaction.
+func transactional(pid int64, epoch int16) []byte {
+	b := record.NewBuilder(record.Options{ProducerID: pid, Epoch: epoch, Transactional: true, BaseTimestamp: 1_700_000_000_000})
+	b.Append(1_700_000_000_000, []byte("k"), []byte("v"), nil)
+	out, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// The partition learns the transactional id, and whether it has to add itself to the transaction; what the coordinator tells it is
+// translated into what the client's version expects of a Produce.
+func TestTransactionalProduce(t *testing.T) {
+	w := newWorld(t)
+	p := w.topic("events", 1)[0]
+	c := w.connect()
+	for version := int16(3); version <= 13; version++ {
+		for _, batch := range [][]byte{transactional(7, 0), batch(1)} {
+			req := produceRequest(-1, "events", batch)
+			req.TransactionID = kmsg.StringPtr("tx")
+			p.got = nil
+			if resp := ask[*kmsg.ProduceResponse](c, version, req); resp.Topics[0].Partitions[0].ErrorCode != 0 {
+				t.Errorf("v%d: error %d", version, resp.Topics[0].Partitions[0].ErrorCode)
+			}
+			m := p.got[0].(protocol.Produce)
+			id, txnVersion := "", int16(0)
+			if record.Batch(m.Batch).IsTransactional() {
+				id, txnVersion = "tx", 1
+				if version >= 12 {
+					txnVersion = 2
+				}
+			}
+			if m.TransactionalID != id || m.TransactionVersion != txnVersion || m.Internal {
+				t.Errorf("v%d: %q, version %d", version, m.TransactionalID, m.TransactionVersion)
+			}
+		}
+	}
+	for _, row := range []struct {
+		said    protocol.Code
+		version int16
+		want    protocol.Code
+	}{
+		{protocol.ConcurrentTransactions, 11, protocol.NotEnoughReplicas},
+		{protocol.ConcurrentTransactions, 12, protocol.ConcurrentTransactions},
+		{protocol.CoordinatorLoadInProgress, 12, protocol.NotEnoughReplicas},
+		{protocol.CoordinatorNotAvailable, 13, protocol.NotEnoughReplicas},
+		{protocol.NotCoordinator, 9, protocol.NotEnoughReplicas},
+		{protocol.NetworkException, 9, protocol.NotEnoughReplicas},
+		{protocol.TransactionAbortable, 10, protocol.InvalidTxnState},
+		{protocol.TransactionAbortable, 11, protocol.TransactionAbortable},
+		{protocol.ProducerFenced, 12, protocol.InvalidProducerEpoch},
+		{protocol.InvalidProducerEpoch, 12, protocol.InvalidProducerEpoch},
+		{protocol.InvalidTxnState, 12, protocol.InvalidTxnState},
+		{protocol.InvalidProducerIDMapping, 12, protocol.InvalidProducerIDMapping},
+	} {
+		p.fault = protocol.Fault{Code: row.said, Reason: "why"}
+		req := produceRequest(-1, "events", transactional(7, 0))
+		req.TransactionID = kmsg.StringPtr("tx")
+		resp := ask[*kmsg.ProduceResponse](c, row.version, req)
+		if got := resp.Topics[0].Partitions[0].ErrorCode; got != int16(row.want) {
+			t.Errorf("v%d: %s became %d, want %d", row.version, row.said.Name(), got, row.want)
+		}
 	}
 }
 

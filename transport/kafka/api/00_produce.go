@@ -35,15 +35,30 @@ import (
 //   - v8: faults of single records (KIP-467)
 //   - v9: flexible
 //   - v10: the leader, if it is another (KIP-951)
-//   - v12: transactions without AddPartitionsToTxn (KIP-890)
+//   - v11: TRANSACTION_ABORTABLE (KIP-890)
+//   - v12: the partition adds itself to the transaction (KIP-890)
 //   - v13: topic ids (KIP-516)
 //
-// Skipped: transactions. A transactional id is answered INVALID_TXN_STATE: there is no coordinator that could have begun one.
+// Transactions:
+//   - Transactional batches need a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, as Kafka says without knowing one to
+//     authorize) and one producer in the whole request (INVALID_PRODUCER_ID_MAPPING); with a transactional id other batches are taken,
+//     too, and any acks.
+//   - The partition asks the coordinator before it takes the first one; what that answers is translated for the client's version.
 //
-// Source: KafkaApis.handleProduceRequest, ReplicaManager.appendRecords, ProduceRequest.validateRecords.
+// Source: KafkaApis.handleProduceRequest, ReplicaManager.handleProduceAppend, ProduceRequest.validateRecords.
 
 // produceGrace is how long after its deadline a partition may still answer before the connection answers for it.
 const produceGrace = 5 * time.Second
+
+const (
+	// produceAbortable is the first version whose clients know TRANSACTION_ABORTABLE, produceAdds the first whose clients leave it to
+	// the partition to join the transaction. Source: AddPartitionsToTxnManager.produceRequestVersionToTransactionSupportedOperation.
+	produceAbortable = 11
+	produceAdds      = 12
+
+	// transactionalIDAuthorizationFailed is what a client gets that may not use a transactional id.
+	transactionalIDAuthorizationFailed protocol.Code = 53
+)
 
 // adminClient is the client.id that may produce to internal topics. Source: AdminUtils.ADMIN_CLIENT_ID.
 const adminClient = "__admin_client"
@@ -52,7 +67,8 @@ const adminClient = "__admin_client"
 type produce struct {
 	produceRequest
 	call     *Call
-	fault    error // the request is malformed
+	fault    error  // the request is malformed
+	txn      string // the transactional id, if there are transactional batches
 	deadline time.Duration
 	pending  int                 // parts not answered
 	routes   []*partition.Handle // by part; nil where there is nothing to send
@@ -81,7 +97,7 @@ func (p *produce) done() {
 	p.reset()
 	clear(p.routes)
 	clear(p.batches)
-	p.call, p.fault, p.routes, p.batches, p.brokers = nil, nil, p.routes[:0], p.batches[:0], nil
+	p.call, p.fault, p.txn, p.routes, p.batches, p.brokers = nil, nil, "", p.routes[:0], p.batches[:0], nil
 	if len(c.produces) < producesMax && cap(p.parts) < 1024 {
 		c.produces = append(c.produces, p)
 	}
@@ -124,8 +140,27 @@ func (p *produce) refusal() protocol.Fault {
 		return protocol.Fault{Code: protocol.UnsupportedVersion}
 	case p.acks < -1 || p.acks > 1:
 		return protocol.Fault{Code: protocol.InvalidRequiredAcks, Reason: fmt.Sprintf("acks is %d; it can be -1 (all), 0 or 1", p.acks)}
-	case len(p.txnID) > 0:
-		return protocol.Fault{Code: protocol.InvalidTxnState, Reason: "transactions are not available on this broker"}
+	}
+	return p.transaction()
+}
+
+// transaction looks at the transactional batches. They are checked later; here their headers are only looked at.
+func (p *produce) transaction() protocol.Fault {
+	var first record.Batch
+	for i := range p.parts {
+		b := record.Batch(p.parts[i].records)
+		switch {
+		case len(b) < record.HeaderSize || b.Magic() != record.Magic2 || !b.IsTransactional():
+		case len(p.txnID) == 0:
+			return protocol.Fault{Code: transactionalIDAuthorizationFailed, Reason: "a transactional batch in a request without transactional id"}
+		case first == nil:
+			first = b
+		case b.ProducerID() != first.ProducerID() || b.ProducerEpoch() != first.ProducerEpoch():
+			return protocol.Fault{Code: protocol.InvalidProducerIDMapping, Reason: "transactional batches of more than one producer"}
+		}
+	}
+	if first != nil {
+		p.txn = string(p.txnID)
 	}
 	return protocol.Fault{}
 }
@@ -191,9 +226,6 @@ func (p *produce) check(part *producePart, config *protocol.LogConfig, now time.
 	}
 	if batch.Codec() == record.Zstd && p.version < 7 {
 		return nil, protocol.Fault{Code: protocol.UnsupportedCompressionType, Reason: "Produce requests below version 7 may not use ZStandard compression"}
-	}
-	if batch.IsTransactional() {
-		return nil, protocol.Fault{Code: protocol.InvalidTxnState, Reason: "a transactional batch in a request without transactional id"}
 	}
 	codec, ok := record.ParseCodec(config.CompressionType)
 	if !ok || codec == batch.Codec() { // "producer" is no codec
@@ -262,7 +294,9 @@ func handleProduce(c *Call) {
 		}
 	}
 	if p.version < produceMin {
-		c.Conn.Log.Warn("refused Produce with old message formats", "client", quoted(c.Client), "version", c.Version, "remote", c.Conn.Peer.Remote)
+		if times, ok := c.Conn.Metrics.oldFormats.due(c.Arrived); ok {
+			c.Conn.Log.Warn("refused Produce with old message formats", "client", quoted(c.Client), "version", c.Version, "remote", c.Conn.Peer.Remote, "times", times)
+		}
 	}
 	if p.pending == 0 {
 		p.finish()
@@ -284,6 +318,12 @@ func (p *produce) send(j int) {
 		Acks:        p.acks,
 		Deadline:    p.deadline,
 		Batch:       batch,
+	}
+	if p.txn != "" && batch.IsTransactional() {
+		m.TransactionalID, m.TransactionVersion = p.txn, 1
+		if p.version >= produceAdds {
+			m.TransactionVersion = 2
+		}
 	}
 	m.SetHead(c.Conn.Edge, c.id(j))
 	view := &batch[0] == &part.records[0] // not compressed again
@@ -346,7 +386,7 @@ func (p *produce) deliver(j int, msg any) {
 
 // refused translates a partition's refusal.
 func (p *produce) refused(j int, m *protocol.Produced) {
-	s, part, fault := p.call.Conn.Server, &p.parts[j], m.Fault
+	s, part, fault := p.call.Conn.Server, &p.parts[j], unverified(m.Fault, p.version)
 	switch fault.Code {
 	case protocol.ThrottlingQuotaExceeded:
 		// The partition's mailbox is full. Clients do not know that code here; this one all of them retry.
@@ -356,6 +396,34 @@ func (p *produce) refused(j int, m *protocol.Produced) {
 	}
 	part.faults = m.RecordFaults
 	part.fail(s, fault)
+}
+
+// unverified translates what a transaction coordinator said to a partition for its producer. Clients do not expect coordinators' codes
+// here; of those that mean "again" they get one which does not make them look for another leader. Source: AddPartitionsToTxnManager,
+// ReplicaManager.handleProduceAppend.
+func unverified(f protocol.Fault, version int16) protocol.Fault {
+	switch f.Code {
+	case protocol.ProducerFenced:
+		f.Code = protocol.InvalidProducerEpoch
+	case protocol.TransactionAbortable:
+		if version < produceAbortable {
+			f.Code = protocol.InvalidTxnState
+		}
+	case protocol.ConcurrentTransactions:
+		if version < produceAdds {
+			f = uncertain(f)
+		}
+	case protocol.NetworkException, protocol.CoordinatorLoadInProgress, protocol.CoordinatorNotAvailable, protocol.NotCoordinator:
+		f = uncertain(f)
+	}
+	return f
+}
+
+func uncertain(f protocol.Fault) protocol.Fault {
+	return protocol.Fault{
+		Code:   protocol.NotEnoughReplicas,
+		Reason: "it could not be verified that the partition is in the transaction: " + f.Code.Name() + ": " + f.Reason,
+	}
 }
 
 // expire answers for partitions that kept silent.

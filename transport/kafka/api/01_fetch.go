@@ -119,7 +119,9 @@ func handleFetch(c *Call) {
 // refuse answers a client that claims to be a replica.
 func (f *fetch) refuse(r *fetchRequest) {
 	c := f.call
-	c.Conn.Log.Warn("refused a Fetch in the name of a replica", "client", quoted(c.Client), "replica", r.replica, "remote", c.Conn.Peer.Remote)
+	if times, ok := c.Conn.Metrics.forgedReplicas.due(c.Arrived); ok {
+		c.Conn.Log.Warn("refused a Fetch in the name of a replica", "client", quoted(c.Client), "replica", r.replica, "remote", c.Conn.Peer.Remote, "times", times)
+	}
 	out := &fetchResponse{version: c.Version}
 	for i := range r.parts {
 		out.parts = append(out.parts, failedPart(r.parts[i].fetchTopicPartition, protocol.Code(c.Conn.failed(topicAuthorizationFailed))))

@@ -31,6 +31,8 @@ type Metrics struct {
 	FetchesParked   atomic.Int64 // waiting now
 	FetchSessions   atomic.Int64 // open now
 
+	oldFormats, forgedReplicas rarely // what is worth a warning
+
 	requests [keyMax]requestMetrics
 	errors   [codesMax]atomic.Int64
 }
