@@ -15,7 +15,7 @@ var pure = []string{
 	"actors/record",
 	"partition/producer", "partition/replica",
 	"cluster/config", "cluster/controller", "cluster/image", "cluster/placement",
-	"group/consumer", "group/offsets", "group/assignor", "group/share", "group/txn",
+	"group/classic", "group/consumer", "group/offsets", "group/assignor", "group/share", "group/txn",
 	"simulations/model",
 }
 
