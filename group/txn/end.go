@@ -24,8 +24,7 @@ func (t *Transaction) end(now step.Now, c *protocol.EndTransaction, out *step.Ou
 	if !c.Bump {
 		return t.endTV1(now, c, out)
 	}
-	overflowed := cur.known && cur.epoch == 0 && cur.previous != cur.producer && c.ProducerID == cur.previous && c.ProducerEpoch == maxEpoch-1
-	repeated := cur.known && (overflowed || c.ProducerID == cur.producer && c.ProducerEpoch == cur.epoch-1)
+	repeated := cur.follows(c.ProducerID, c.ProducerEpoch)
 	if !repeated {
 		if code, wait := cur.admits(c.ProducerID, c.ProducerEpoch); code != protocol.None || wait {
 			return code, !wait
@@ -45,13 +44,18 @@ func (t *Transaction) end(now step.Now, c *protocol.EndTransaction, out *step.Ou
 	return protocol.None, true
 }
 
+// follows reports whether the producer is the one before a TV2 end, which it may ask for again.
+func (h *hard) follows(id protocol.ProducerID, epoch protocol.ProducerEpoch) bool {
+	overflowed := h.epoch == 0 && h.previous != h.producer && id == h.previous && epoch == maxEpoch-1
+	return h.known && h.version >= tv2 && (overflowed || id == h.producer && epoch >= 0 && epoch == h.epoch-1)
+}
+
 func (t *Transaction) endTV1(now step.Now, c *protocol.EndTransaction, out *step.Out) (protocol.Code, bool) {
 	cur := t.current()
+	if code, wait := cur.admits(c.ProducerID, c.ProducerEpoch); code != protocol.None || wait && c.ProducerID != cur.producer {
+		return code, !wait
+	}
 	switch {
-	case !cur.known || c.ProducerID != cur.producer:
-		return protocol.InvalidProducerIDMapping, true
-	case c.ProducerEpoch != cur.epoch:
-		return protocol.ProducerFenced, true
 	case cur.status == Ongoing:
 		return t.decideEnd(now, c, out)
 	case cur.status == Empty || cur.committed() != c.Commit:

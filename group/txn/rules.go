@@ -23,6 +23,8 @@ func (t *Transaction) initialize(now step.Now, c *protocol.InitTransactions, out
 		return protocol.None, false // the answer to its end named this one already
 	case expected && c.ProducerID != cur.producer && (c.ProducerID != cur.previous || c.ProducerEpoch < maxEpoch-1):
 		return protocol.ProducerFenced, true
+	case expected && c.ProducerEpoch == maxEpoch:
+		return protocol.ProducerFenced, true
 	case cur.preparing():
 		return protocol.None, false
 	case cur.status == Ongoing && expected && c.ProducerEpoch != cur.epoch:
@@ -56,6 +58,10 @@ func (t *Transaction) bump(now step.Now, c *protocol.InitTransactions, out *step
 	case c.ProducerEpoch == cur.epoch:
 		next.epoch, last = cur.epoch+1, cur.epoch
 	case last != noEpoch && c.ProducerEpoch == last: // repeated: a producer that came between would have made it noEpoch
+		if cur.status == Empty && cur.timeout == millis(c.Timeout) {
+			answer(c, cur.initialized(c), out)
+			return protocol.None, true
+		}
 	default:
 		return protocol.ProducerFenced, true
 	}
@@ -77,9 +83,15 @@ func (t *Transaction) rotate(now step.Now, c *protocol.InitTransactions, last pr
 
 func (t *Transaction) begin(now step.Now, next hard, last protocol.ProducerEpoch, c *protocol.InitTransactions, out *step.Out) {
 	next.status, next.next, next.partitions, next.start = Empty, protocol.NoProducerID, nil, noTime
-	next.timeout = int32(max(c.Timeout, time.Millisecond).Milliseconds())
+	next.timeout = millis(c.Timeout)
 	t.write(now, next, last, out)
-	answer(c, &protocol.TransactionsInitialized{Answer: protocol.Answer{ID: c.ID}, ProducerID: next.producer, ProducerEpoch: next.epoch}, out)
+	answer(c, next.initialized(c), out)
+}
+
+func millis(d time.Duration) int32 { return int32(max(d, time.Millisecond).Milliseconds()) }
+
+func (h *hard) initialized(c *protocol.InitTransactions) *protocol.TransactionsInitialized {
+	return &protocol.TransactionsInitialized{Answer: protocol.Answer{ID: c.ID}, ProducerID: h.producer, ProducerEpoch: h.epoch}
 }
 
 // addPartitions decides AddPartitions. Source: TransactionCoordinator.handleAddPartitionsToTransaction,
@@ -125,7 +137,7 @@ func (h *hard) admits(id protocol.ProducerID, epoch protocol.ProducerEpoch) (cod
 		return protocol.None, true
 	case id != h.producer:
 		return protocol.InvalidProducerIDMapping, false
-	case epoch != h.epoch:
+	case epoch != h.epoch || epoch == maxEpoch:
 		return protocol.ProducerFenced, false
 	}
 	return protocol.None, h.preparing()

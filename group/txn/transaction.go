@@ -196,7 +196,7 @@ func (t *Transaction) Loaded(now step.Now, out *step.Out) {
 
 // Appended is told that what was decided is in the log and replayed. See step.Machine.
 func (t *Transaction) Appended(now step.Now, out *step.Out) {
-	t.drafted, t.lastEpoch = false, t.draftLast
+	t.drafted, t.lastEpoch, t.backoff = false, t.draftLast, 0
 	t.draft = hard{}
 	t.schedule(now)
 	t.settle(now, out)
@@ -303,7 +303,7 @@ func (t *Transaction) Deadline() time.Duration {
 	switch {
 	case t.hard.status == Ongoing && !t.asked:
 		at = min(at, max(t.endAt, t.backoff))
-	case t.hard.idle():
+	case t.hard.idle() && len(t.parked) == 0:
 		at = min(at, max(t.expireAt, t.backoff))
 	case t.completing && len(t.awaited) == 0:
 		at = min(at, t.backoff)
