@@ -12,6 +12,14 @@ const completionBudget = 500 * time.Millisecond
 
 // completeTopics completes topic names; silently nothing if no broker answers in time.
 func (a *app) completeTopics(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.completeFrom(cmd, func(ctx context.Context, c *client) ([]string, error) {
+		topics, err := c.admin.ListTopics(ctx)
+		return topics.Names(), err
+	})
+}
+
+// completeFrom completes words that the cluster knows; silently nothing if no broker answers in time.
+func (a *app) completeFrom(cmd *cobra.Command, list func(context.Context, *client) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	ctx := cmd.Context()
 	if ctx == nil {
 		ctx = context.Background()
@@ -24,11 +32,11 @@ func (a *app) completeTopics(cmd *cobra.Command, _ []string, _ string) ([]string
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	defer c.Close()
-	topics, err := c.admin.ListTopics(ctx)
+	words, err := list(ctx, c)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return topics.Names(), cobra.ShellCompDirectiveNoFileComp
+	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
 // nearest is the word closest to name, by edits, if it is close enough to be meant; otherwise empty.
@@ -61,4 +69,20 @@ func edits(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// completeGroups completes names of groups.
+func (a *app) completeGroups(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.completeFrom(cmd, func(ctx context.Context, c *client) ([]string, error) {
+		groups, err := c.admin.ListGroups(ctx)
+		return groups.Groups(), err
+	})
+}
+
+// completeTransactions completes transactional ids.
+func (a *app) completeTransactions(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.completeFrom(cmd, func(ctx context.Context, c *client) ([]string, error) {
+		transactions, err := c.admin.ListTransactions(ctx, nil, nil)
+		return transactions.TransactionalIDs(), err
+	})
 }

@@ -29,6 +29,7 @@ type consumeFlags struct {
 	grep       string
 	regex      bool
 	group      string
+	protocol   string
 	committed  bool
 }
 
@@ -59,7 +60,9 @@ func (a *app) consume() *cobra.Command {
 	fs.StringVar(&f.grep, "grep", "", "only records whose key, value or headers match this `REGEX`")
 	fs.BoolVarP(&f.regex, "regex", "r", false, "the topics are regular expressions, each matching whole names")
 	fs.StringVarP(&f.group, "group", "g", "", "read as a member of this consumer `GROUP` and commit what was read")
+	fs.StringVar(&f.protocol, "protocol", protocolClassic, "how the members of the group agree: classic, or consumer, where the broker assigns (KIP-848)")
 	fs.BoolVar(&f.committed, "committed", false, "leave out records of open and aborted transactions (read_committed)")
+	_ = cmd.RegisterFlagCompletionFunc("group", a.completeGroups)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.runConsume(cmd.Context(), f, args) }
 	return cmd
 }
@@ -267,66 +270,4 @@ func selectTopics(ctx context.Context, c *client, args []string, regex bool) ([]
 		return nil, &problem{what: "no topic matches " + strings.Join(args, " "), next: "troupe topic list", exit: exitNotFound}
 	}
 	return out, nil
-}
-
-// consumeGroup reads as a member of a group. What was printed is committed, also when the command ends.
-func (a *app) consumeGroup(ctx context.Context, f *consumeFlags, topics []string, within offsetRange, out *sink) error {
-	reset := kgo.NewOffset().AtStart()
-	switch {
-	case within.to.kind != boundOpen || len(f.partitions) > 0:
-		return usage("leave out -g to read a range of offsets or single partitions", "a group decides itself what its members read")
-	case within.from.kind == boundEnd && within.from.n == 0:
-		reset = kgo.NewOffset().AtEnd()
-	case within.from.kind == boundTime:
-		reset = kgo.NewOffset().AfterMilli(within.from.at.UnixMilli())
-	case within.from.kind != boundOpen && within.from != (bound{kind: boundStart}):
-		return usage("-o start, -o end or -o @TIME, for a group that has committed nothing yet", "a group begins where it left off")
-	}
-	opts := []kgo.Opt{f.isolation(), kgo.ConsumerGroup(f.group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(reset), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll()}
-	if f.regex {
-		opts = append(opts, kgo.ConsumeRegex())
-	}
-	c, err := a.connect(ctx, opts...)
-	if err != nil {
-		return err
-	}
-	defer c.CloseAllowingRebalance()
-	for !out.full {
-		fetches := c.PollFetches(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		if err := fetchError(fetches); err != nil {
-			return errors.Join(noGroups(c.explain(err)), out.print.end())
-		}
-		printed, err := out.putAll(fetches)
-		if err == nil {
-			err = c.CommitRecords(ctx, printed...)
-		}
-		if err != nil {
-			return errors.Join(c.explain(err), out.print.end())
-		}
-		c.AllowRebalance()
-	}
-	return errors.Join(out.print.end(), ctx.Err())
-}
-
-// noGroups says in plain words that a broker serves no consumer groups.
-func noGroups(err error) error {
-	if !strings.Contains(err.Error(), "broker is too old") { // the client library has no value for it
-		return err
-	}
-	return &problem{what: "this broker serves no consumer groups", next: "leave out -g; -o says where to begin", cause: err}
-}
-
-// putAll prints records until the sink is full and returns those it has dealt with.
-func (s *sink) putAll(fetches kgo.Fetches) (dealt []*kgo.Record, err error) {
-	for iter := fetches.RecordIter(); !iter.Done() && !s.full; {
-		r := iter.Next()
-		if err := s.put(r); err != nil {
-			return dealt, err
-		}
-		dealt = append(dealt, r)
-	}
-	return dealt, s.print.flush()
 }

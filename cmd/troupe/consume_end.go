@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -121,9 +122,19 @@ func fetchPartition(ctx context.Context, c *client, tp topicPartition, offset in
 	if err != nil {
 		return nil, err
 	}
-	about := topics[tp.topic].Partitions[tp.partition]
-	if about.Err != nil {
+	return fetchFrom(ctx, c, topics[tp.topic], tp.partition, offset, committed)
+}
+
+// fetchFrom asks the leader that about names for the batches from offset on, without waiting for any.
+func fetchFrom(ctx context.Context, c *client, about kadm.TopicDetail, partition int32, offset int64, committed bool) (*kmsg.FetchResponseTopicPartition, error) {
+	leader, known := about.Partitions[partition]
+	switch {
+	case about.Err != nil:
 		return nil, about.Err
+	case !known:
+		return nil, kerr.UnknownTopicOrPartition
+	case leader.Err != nil:
+		return nil, leader.Err
 	}
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxBytes, req.MinBytes, req.SessionEpoch = probeBytes, 0, -1
@@ -131,11 +142,11 @@ func fetchPartition(ctx context.Context, c *client, tp topicPartition, offset in
 		req.IsolationLevel = 1
 	}
 	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.CurrentLeaderEpoch, part.FetchOffset, part.PartitionMaxBytes = tp.partition, about.LeaderEpoch, offset, probeBytes
+	part.Partition, part.CurrentLeaderEpoch, part.FetchOffset, part.PartitionMaxBytes = partition, leader.LeaderEpoch, offset, probeBytes
 	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic, topic.TopicID, topic.Partitions = tp.topic, topics[tp.topic].ID, []kmsg.FetchRequestTopicPartition{part}
+	topic.Topic, topic.TopicID, topic.Partitions = about.Topic, about.ID, []kmsg.FetchRequestTopicPartition{part}
 	req.Topics = append(req.Topics, topic)
-	resp, err := c.Broker(int(about.Leader)).RetriableRequest(ctx, req)
+	resp, err := c.Broker(int(leader.Leader)).RetriableRequest(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -145,4 +156,28 @@ func fetchPartition(ctx context.Context, c *client, tp topicPartition, offset in
 	}
 	rp := &got.Topics[0].Partitions[0]
 	return rp, kerr.ErrorForCode(rp.ErrorCode)
+}
+
+// readSome reads up to want records from offset on, without waiting for any. Control records are passed over.
+func readSome(ctx context.Context, c *client, about kadm.TopicDetail, partition int32, offset int64, want int, committed bool) (out []*kgo.Record, err error) {
+	opts := kgo.ProcessFetchPartitionOpts{Offset: offset, Topic: about.Topic, Partition: partition}
+	if committed {
+		opts.IsolationLevel = kgo.ReadCommitted()
+	}
+	for len(out) < want {
+		rp, err := fetchFrom(ctx, c, about, partition, opts.Offset, committed)
+		if err != nil {
+			return out, err
+		}
+		got, next := kgo.ProcessFetchPartition(opts, rp, kgo.DefaultDecompressor(), nil)
+		if got.Err != nil {
+			return out, got.Err
+		}
+		out = append(out, got.Records[:min(len(got.Records), want-len(out))]...)
+		if next <= opts.Offset {
+			break // nothing more is there
+		}
+		opts.Offset = next
+	}
+	return out, nil
 }

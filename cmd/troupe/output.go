@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,15 +26,19 @@ const outputFormats = "table|json|jsonl|yaml|help"
 // prints makes cmd print what run returns, in the format of -o. A value that comes with an error is printed too: what was done
 // before something failed is data. `-o help` prints the shape of T and does not run.
 func prints[T tabled](a *app, cmd *cobra.Command, run func(ctx context.Context, args []string) (T, error)) *cobra.Command {
-	format := "table"
-	cmd.Flags().StringVarP(&format, "output", "o", format, outputFormats)
+	return printsAs(a, cmd, "table", nil, run)
+}
+
+// printsAs is prints with a format used without -o, and with formats of the command's own.
+func printsAs[T tabled](a *app, cmd *cobra.Command, format string, more outputWriters, run func(ctx context.Context, args []string) (T, error)) *cobra.Command {
+	cmd.Flags().StringVarP(&format, "output", "o", format, more.names())
 	noteShape[T](cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if format == "help" {
 			_, err := io.WriteString(a.out, shapeOf(reflect.TypeFor[T]()))
 			return err
 		}
-		write, err := writerFor(format)
+		write, err := more.writerFor(format)
 		if err != nil {
 			return err
 		}
@@ -58,7 +63,17 @@ func noteShape[T any](cmd *cobra.Command) {
 	cmd.Annotations[annotationShape] = reflect.TypeFor[T]().String()
 }
 
-func writerFor(format string) (func(io.Writer, tabled) error, error) {
+// outputWriters are formats that only some commands have.
+type outputWriters map[string]func(io.Writer, tabled) error
+
+func (more outputWriters) names() string {
+	return strings.Join(append(slices.Sorted(maps.Keys(more)), outputFormats), "|")
+}
+
+func (more outputWriters) writerFor(format string) (func(io.Writer, tabled) error, error) {
+	if write, ok := more[format]; ok {
+		return write, nil
+	}
 	switch format {
 	case "table":
 		return writeTable, nil
@@ -69,7 +84,7 @@ func writerFor(format string) (func(io.Writer, tabled) error, error) {
 	case "yaml":
 		return writeYAML, nil
 	}
-	return nil, usage("-o "+outputFormats, "no output format %q", format)
+	return nil, usage("-o "+more.names(), "no output format %q", format)
 }
 
 // marshal is JSON for people: no escapes of <, > and &.

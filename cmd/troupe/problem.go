@@ -125,8 +125,18 @@ func explainCode(err error, ke *kerr.Error) *problem {
 	switch ke {
 	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
 		p.exit, p.next = exitNotFound, "troupe topic list"
-	case kerr.GroupIDNotFound, kerr.ResourceNotFound:
+	case kerr.ResourceNotFound:
 		p.exit = exitNotFound
+	case kerr.GroupIDNotFound:
+		p.exit, p.next = exitNotFound, "troupe group list"
+	case kerr.TransactionalIDNotFound:
+		p.exit, p.next = exitNotFound, "troupe txn list"
+	case kerr.NonEmptyGroup:
+		p.next = "stop its members first; 'troupe group members GROUP' lists them"
+	case kerr.GroupSubscribedToTopic:
+		p.next = "stop the members that subscribe to the topic; 'troupe group members GROUP' lists them"
+	case kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator:
+		p.next = "try again: the coordinator is starting or moving; 'troupe doctor' shows the brokers"
 	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState:
 		p.exit, p.next = exitAuth, "check --user, --password and --sasl-mechanism"
 	case kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed:

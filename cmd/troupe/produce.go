@@ -100,7 +100,7 @@ func (a *app) runProduce(ctx context.Context, p *produceFlags, args []string) er
 	write := func(io.Writer, tabled) error { return nil }
 	if p.output != "none" {
 		var err error
-		if write, err = writerFor(p.output); err != nil {
+		if write, err = outputWriters(nil).writerFor(p.output); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-isatty"
 )
@@ -18,6 +19,7 @@ type terminal struct {
 	inTTY, outTTY, errTTY bool
 	colour                bool
 	getenv                func(string) string
+	clock                 func() time.Time // nil is the system's
 }
 
 func hostTerminal() terminal {
@@ -25,10 +27,18 @@ func hostTerminal() terminal {
 	t := terminal{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		inTTY: tty(os.Stdin), outTTY: tty(os.Stdout), errTTY: tty(os.Stderr),
-		getenv: os.Getenv,
+		getenv: os.Getenv, clock: time.Now,
 	}
 	t.colour = t.errTTY && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return t
+}
+
+// now is the time as the terminal's clock has it.
+func (t terminal) now() time.Time {
+	if t.clock == nil {
+		return time.Now()
+	}
+	return t.clock()
 }
 
 // say writes one line of everything that is not data.

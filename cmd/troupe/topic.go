@@ -299,6 +299,7 @@ func sourceName(s kmsg.ConfigSource) string {
 func unknownTopic(ctx context.Context, c *client, name string) error {
 	p := &problem{what: fmt.Sprintf("no topic %q", name), next: "troupe topic list", exit: exitNotFound, cause: kerr.UnknownTopicOrPartition}
 	if topics, err := c.admin.ListTopics(ctx); err == nil {
+		delete(topics, name) // the client remembers what was asked for
 		if near := nearest(name, topics.Names()); near != "" {
 			p.next = fmt.Sprintf("did you mean %q? 'troupe topic list' shows all", near)
 		}

@@ -34,15 +34,20 @@ func (rows changeRows) table() [][]string {
 	return out
 }
 
-// failed collects what went wrong with single topics into one error.
+// failed collects what went wrong with single topics, or other things, into one error.
 type failed []error
 
 func (f *failed) add(topic string, err error, message string) changeRow {
+	return f.addOf("topic", topic, err, message)
+}
+
+// addOf is add for a thing of another kind.
+func (f *failed) addOf(kind, name string, err error, message string) changeRow {
 	if message != "" && message != err.Error() {
 		err = &detailed{err, message}
 	}
-	*f = append(*f, fmt.Errorf("topic %q: %w", topic, err))
-	return changeRow{Name: topic, Error: text(err)}
+	*f = append(*f, fmt.Errorf("%s %q: %w", kind, name, err))
+	return changeRow{Name: name, Error: text(err)}
 }
 
 func (f failed) err() error { return errors.Join(f...) }

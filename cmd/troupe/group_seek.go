@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+const seekHelp = `Where the group shall go on reading:
+
+  earliest, latest  the beginning or the end of each partition (also start, end)
+  N                 an exact offset
+  +N, -N            N offsets after or before where the group stands
+  TIME              the first record written at that time or later:
+                    2026-05-01, 2026-05-01T10:00:00Z, -1h30m or -2d (so long
+                    ago), @1777629600 (Unix seconds or milliseconds)
+
+An offset outside the log becomes the nearer end of it. The group must have no
+members: they would commit their own positions over the new ones. What was
+committed before is printed, and 'troupe group export' keeps it in a file.`
+
+// seekTarget is where to move: a bound, or so many offsets from where the group stands.
+type seekTarget struct {
+	bound
+	shift bool // n is relative to the committed offset
+}
+
+func parseTarget(s string, now time.Time) (seekTarget, error) {
+	if t, ok := strings.CutPrefix(s, "@"); ok {
+		at, err := parseTime(t, now)
+		return seekTarget{bound: at}, badTarget(s, err)
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if s[0] == '+' || s[0] == '-' {
+			return seekTarget{bound: bound{n: n}, shift: true}, nil
+		}
+		return seekTarget{bound: bound{kind: boundOffset, n: n}}, nil
+	}
+	if at, err := parseOffset(s); err == nil && at.kind != boundOpen {
+		return seekTarget{bound: at}, nil
+	}
+	if strings.HasPrefix(s, "+") {
+		return seekTarget{}, badTarget(s, errors.New("in the future"))
+	}
+	at, err := parseTime(s, now)
+	return seekTarget{bound: at}, badTarget(s, err)
+}
+
+func badTarget(s string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return usage("--to earliest, latest, 1234, -10, -1h or 2026-05-01T10:00:00Z", "%q is no place to go to", s)
+}
+
+// place moves r to the target; at has the offsets of the target's time.
+func (t seekTarget) place(r *moveRow, at kadm.ListedOffsets) {
+	switch {
+	case r.Error != "":
+	case t.shift && r.Before == nil:
+		r.fail("nothing is committed to move from")
+	case t.shift:
+		r.to(*r.Before + t.n)
+	case t.kind == boundEnd:
+		r.to(r.end)
+	case t.kind == boundOffset:
+		r.to(t.n)
+	case t.kind == boundTime:
+		offset := offsetIn(at, r.Topic, r.Partition)
+		if offset < 0 {
+			offset = r.end
+		}
+		r.to(offset)
+	default:
+		r.to(r.start)
+	}
+}
+
+func (a *app) groupSeek() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "seek GROUP --to WHERE", Short: "Move the committed offsets of a group that has no members",
+		Long: seekHelp,
+		Example: "  troupe group seek billing --to -1h --dry-run\n  troupe group seek billing --to earliest --topic orders\n" +
+			"  troupe group seek billing --to +1 --topic orders:3   # step over a record that cannot be read",
+		Args: argCount(1, 1, "the name of one group"), ValidArgsFunction: a.completeGroups,
+	}
+	f := cmd.Flags()
+	to := f.String("to", "", "`WHERE` to go on reading (see above)")
+	topics := f.StringArrayP("topic", "t", nil, topicPartHelp)
+	dry := f.Bool("dry-run", false, "show what would be moved and move nothing")
+	_ = cmd.RegisterFlagCompletionFunc("topic", a.completeTopics)
+	return prints(a, cmd, func(ctx context.Context, names []string) (moveRows, error) {
+		if *to == "" {
+			return nil, usage("troupe group seek "+names[0]+" --to earliest --dry-run", "seek wants --to: where the group shall go on reading")
+		}
+		target, err := parseTarget(*to, a.now())
+		if err != nil {
+			return nil, err
+		}
+		selected, err := parseChosen(*topics)
+		if err != nil {
+			return nil, err
+		}
+		return withClient(a, ctx, func(ctx context.Context, c *client) (moveRows, error) {
+			return a.seekGroup(ctx, c, names[0], target, selected, *dry)
+		})
+	})
+}
+
+// seekGroup plans the moves and, unless dry, commits them. A group that does not exist yet is made by naming topics.
+func (a *app) seekGroup(ctx context.Context, c *client, name string, target seekTarget, selected []chosen, dry bool) (moveRows, error) {
+	g, err := lookGroup(ctx, c, name)
+	if err != nil && !(errors.Is(err, kerr.GroupIDNotFound) && len(selected) > 0) {
+		return nil, err
+	}
+	g.Group = name
+	rows, bad := choose(ctx, c, name, selected)
+	if len(rows) == 0 {
+		if bad == nil {
+			bad = &problem{what: fmt.Sprintf("group %q has committed nothing", name), next: "name what to move: --topic TOPIC[:P,P...]", exit: exitNotFound}
+		}
+		return nil, bad
+	}
+	var at kadm.ListedOffsets
+	if target.kind == boundTime {
+		topics := kadm.TopicsSet{}
+		for _, r := range rows {
+			topics.Add(r.Topic)
+		}
+		if at, err = c.admin.ListOffsetsAfterMilli(ctx, target.at.UnixMilli(), topics.Topics()...); err != nil {
+			return nil, shardError(err)
+		}
+	}
+	for i := range rows {
+		rows[i].DryRun = dry
+		target.place(&rows[i], at)
+	}
+	return rows, errors.Join(bad, a.moveGroup(ctx, c, g, rows, dry))
+}
+
+// moveGroup commits planned moves, or only says whether they would be refused. It reports errors of single rows as well.
+func (a *app) moveGroup(ctx context.Context, c *client, g groupInfo, rows moveRows, dry bool) error {
+	if !g.idle() {
+		for i := range rows {
+			if !dry {
+				rows[i].After = nil
+			}
+		}
+		return busyGroup(g)
+	}
+	if dry {
+		return rows.errs()
+	}
+	if err := commitMoves(ctx, c, g, rows); err != nil {
+		for i := range rows {
+			rows[i].After = nil
+		}
+		return err
+	}
+	if !a.quiet {
+		a.say("%s: %s", g.Group, rows.summary())
+	}
+	return rows.errs()
+}
