@@ -16,6 +16,8 @@ type Marker struct {
 	ProducerEpoch    protocol.ProducerEpoch
 	CoordinatorEpoch int32
 	Commit           bool
+	// TransactionVersion of the end: from 2 on ProducerEpoch is newer than that of the records (KIP-1228).
+	TransactionVersion int16
 }
 
 // await is a marker that is not in.
@@ -55,7 +57,7 @@ func (t *Transaction) repeatMarkers(now step.Now) {
 		a.attempts++
 		t.markers = append(t.markers, Marker{
 			Partition: a.partition, ProducerID: t.hard.producer, ProducerEpoch: t.hard.epoch,
-			CoordinatorEpoch: t.cfg.CoordinatorEpoch, Commit: t.hard.status == PrepareCommit,
+			CoordinatorEpoch: t.cfg.CoordinatorEpoch, Commit: t.hard.status == PrepareCommit, TransactionVersion: t.hard.version,
 		})
 	}
 }
