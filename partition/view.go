@@ -79,6 +79,13 @@ func (v *View) Fetch(offset int64, maxBytes int, committed bool) (storage.Span, 
 	return span, codeOf(err)
 }
 
+// Aborted lists the aborted transactions with records in [from, upTo), of which a fetch by a read_committed consumer was answered.
+// Reads the transaction index from disk if there may be any.
+func (v *View) Aborted(from, upTo int64) ([]storage.AbortedTxn, protocol.Code) {
+	found, err := v.Log.Aborted(from, upTo)
+	return found, codeOf(err)
+}
+
 // codeOf maps a device's error to what a Kafka client is told.
 func codeOf(err error) protocol.Code {
 	switch {

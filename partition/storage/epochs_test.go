@@ -162,6 +162,51 @@ func TestEpochsSurviveRestarts(t *testing.T) {
 	}
 }
 
+// An index of many entries is searched, not read; a reader behind its last entry does not open it.
+func TestLongTransactionIndexIsSearched(t *testing.T) {
+	x := newFixture(t)
+	var want []AbortedTxn
+	const n = 3*abortedChunk + 7
+	for i := range int64(n) {
+		x.mustAppend(1)
+		x.mustAppend(1)
+		last := x.l.EndOffset() - 1
+		want = append(want, AbortedTxn{ProducerID: i, FirstOffset: last - 1, LastOffset: last, LastStableOffset: min(last+1, 5)})
+	}
+	long := AbortedTxn{ProducerID: n, FirstOffset: 5, LastOffset: x.l.EndOffset(), LastStableOffset: x.l.EndOffset() + 1}
+	x.mustAppend(1)
+	want = append(want, long)
+	if err := x.l.AppendAborted(want...); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range x.l.all() {
+		s.lastAborted.Store(0) // as after a start
+	}
+	end := x.l.EndOffset()
+	for _, r := range [][2]int64{{0, end}, {0, 1}, {end - 3, end}, {end - 1, end}, {701, 750}, {2 * abortedChunk, 2*abortedChunk + 1}} {
+		var expected []AbortedTxn
+		for _, a := range want {
+			if a.LastOffset >= r[0] && a.FirstOffset < r[1] {
+				expected = append(expected, a)
+			}
+		}
+		if got, err := x.l.View().Aborted(r[0], r[1]); err != nil || !slices.Equal(got, expected) {
+			t.Errorf("[%d, %d): %d transactions, want %d, %v", r[0], r[1], len(got), len(expected), err)
+		}
+	}
+	x.mustAppend(1)
+	v := x.l.View()
+	if err := x.fs.Remove(x.l.segmentAt(end-1).path(txnIndexSuffix)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := v.Aborted(end, end+1); err != nil || len(got) != 0 {
+		t.Errorf("behind the last entry: %v, %v", got, err)
+	}
+	if _, err := v.Aborted(long.LastOffset, end); err == nil {
+		t.Error("the index is gone, and nobody noticed")
+	}
+}
+
 func TestAbortedTransactions(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	x := newFixture(t)

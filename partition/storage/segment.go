@@ -33,6 +33,9 @@ type segment struct {
 	cold *cold
 	// aborted is the number of entries in the .txnindex file.
 	aborted atomic.Int32
+	// lastAborted is at least the offset of the last marker in that file, so that whoever reads behind it need not look; 0 while nobody
+	// knows. A reader sets it only if it is 0: the actor's own is never older than what a reader finds.
+	lastAborted atomic.Int64
 	// pending is the replacement that this segment is, while its files are not in place: its index and aborted transactions are then
 	// in memory and its file is pinned. replacement is the segment that took the place of this one.
 	pending     atomic.Pointer[Replacement]

@@ -99,6 +99,7 @@ func (l *Log) appendAborted(s *segment, t AbortedTxn) error {
 	if s.aborted.Add(1) == 1 {
 		l.dirChanges++
 	}
+	s.lastAborted.Store(t.LastOffset)
 	l.abortedDirty = append(l.abortedDirty, s)
 	return nil
 }
@@ -199,33 +200,4 @@ func (s *segment) readAborted() ([]AbortedTxn, error) {
 		entries = append(entries, t)
 	}
 	return entries, nil
-}
-
-// Aborted lists the aborted transactions with records in [from, upTo), in the order of their markers. Source:
-// TransactionIndex.collectAbortedTxns.
-func (v *View) Aborted(from, upTo int64) ([]AbortedTxn, error) {
-	var found []AbortedTxn
-	v = v.current()
-	for i := v.segmentOf(from); i < v.segments(); i++ {
-		p := v.piece(i)
-		entries, err := p.readAborted()
-		if p.aborted.Load() > 0 && p.file.isGone() {
-			err = errGone // what was read by its name may be that of another
-		}
-		if v.outdated(err) {
-			return v.Aborted(from, upTo)
-		}
-		if err != nil {
-			return nil, v.readError(err)
-		}
-		for _, t := range entries {
-			if t.LastOffset >= from && t.FirstOffset < upTo {
-				found = append(found, t)
-			}
-			if t.LastStableOffset >= upTo {
-				return found, nil
-			}
-		}
-	}
-	return found, nil
 }

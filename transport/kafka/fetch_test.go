@@ -9,6 +9,7 @@ import (
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/cluster/image"
+	"github.com/troupe-broker/troupe/partition/storage"
 )
 
 // fetchRequest asks partitions of a topic for records from the offsets on.
@@ -516,5 +517,52 @@ func TestDeletedTopicEndsTheWait(t *testing.T) {
 	}
 	if p := only(t, resp); p.ErrorCode != 100 {
 		t.Errorf("error %d", p.ErrorCode)
+	}
+}
+
+// A read_committed consumer gets, with the records, the aborted transactions that have some among them, and no others; by first offset.
+// A read_uncommitted one gets null.
+func TestFetchNamesAbortedTransactions(t *testing.T) {
+	w := newWorld(t)
+	p := w.topic("events", 1)[0]
+	w.produce("events", 0, 2) // 0, 1
+	w.produce("events", 0, 2) // 2, 3
+	w.produce("events", 0, 2) // 4, 5
+	w.produce("events", 0, 2) // 6, 7
+	w.produce("events", 0, 2) // 8, 9
+	if err := p.log.AppendAborted(
+		storage.AbortedTxn{ProducerID: 7, FirstOffset: 2, LastOffset: 5, LastStableOffset: 0},
+		storage.AbortedTxn{ProducerID: 8, FirstOffset: 0, LastOffset: 6, LastStableOffset: 7},
+		storage.AbortedTxn{ProducerID: 7, FirstOffset: 8, LastOffset: 9, LastStableOffset: 10},
+	); err != nil {
+		t.Fatal(err)
+	}
+	c := w.connect()
+	one := int32(len(batch(2)))
+	for _, row := range []struct {
+		from      int64
+		batches   int32
+		isolation int8
+		want      []kmsg.FetchResponseTopicPartitionAbortedTransaction
+	}{
+		{0, 1, 1, []kmsg.FetchResponseTopicPartitionAbortedTransaction{{ProducerID: 8, FirstOffset: 0}}},
+		{0, 2, 1, []kmsg.FetchResponseTopicPartitionAbortedTransaction{{ProducerID: 8, FirstOffset: 0}, {ProducerID: 7, FirstOffset: 2}}},
+		{0, 5, 1, []kmsg.FetchResponseTopicPartitionAbortedTransaction{{ProducerID: 8, FirstOffset: 0}, {ProducerID: 7, FirstOffset: 2}, {ProducerID: 7, FirstOffset: 8}}},
+		{6, 1, 1, []kmsg.FetchResponseTopicPartitionAbortedTransaction{{ProducerID: 8, FirstOffset: 0}}},
+		{7, 1, 1, []kmsg.FetchResponseTopicPartitionAbortedTransaction{}},
+		{9, 1, 1, []kmsg.FetchResponseTopicPartitionAbortedTransaction{{ProducerID: 7, FirstOffset: 8}}},
+		{0, 5, 0, nil},
+	} {
+		req := fetchRequest("events", row.from)
+		req.IsolationLevel = row.isolation
+		req.Topics[0].Partitions[0].PartitionMaxBytes = row.batches * one
+		got := ask[*kmsg.FetchResponse](c, 11, req).Topics[0].Partitions[0]
+		same := len(got.AbortedTransactions) == len(row.want) && (got.AbortedTransactions == nil) == (row.want == nil) && got.ErrorCode == 0
+		for i := range row.want {
+			same = same && got.AbortedTransactions[i].ProducerID == row.want[i].ProducerID && got.AbortedTransactions[i].FirstOffset == row.want[i].FirstOffset
+		}
+		if !same || len(got.RecordBatches) != int(row.batches*one) {
+			t.Errorf("%d batches from %d: error %d, %d bytes, %v, want %v", row.batches, row.from, got.ErrorCode, len(got.RecordBatches), got.AbortedTransactions, row.want)
+		}
 	}
 }

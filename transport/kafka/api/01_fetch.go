@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/env"
@@ -16,6 +18,8 @@ import (
 //   - Reads do not pass through the partition's actor: its view says where the bytes are, and they leave by sendfile.
 //   - A request with too little to answer with is parked: every partition without news is asked to say when it has some.
 //   - Batches are whole. The first one is sent whatever its size (KIP-74), then none that would pass a limit.
+//   - read_committed: nothing beyond the last stable offset, and with the records the aborted transactions that have some among them,
+//     ordered by first offset, as some clients expect. For read_uncommitted the list is null.
 //   - Fetch sessions (KIP-227): a session walks only the partitions that something happened to, and answers only those that the
 //     client has something to learn about.
 //   - A forged follower (replica id of 0 or more) is refused: replicas here speak another protocol (CVE-2018-1288).
@@ -31,7 +35,7 @@ import (
 //   - v16: addresses of new leaders (KIP-951)
 //   - v18: high watermark of the follower as a tag (KIP-1166), which only followers send
 //
-// Skipped: reading from followers (the rack is ignored, the preferred replica always -1). Aborted transactions: there are none.
+// Skipped: reading from followers (the rack is ignored, the preferred replica always -1).
 //
 // Source: KafkaApis.handleFetchRequest, ReplicaManager.fetchMessages, DelayedFetch, FetchSession.
 
@@ -230,6 +234,11 @@ func (f *fetch) read(it *fetchItem, img *image.Image, got *fetched) fetchedPart 
 		return row
 	}
 	span, code := view.Fetch(it.offset, max(0, limit), it.set.committed)
+	if it.set.committed && span.Len > 0 && (f.bytes == 0 || span.Len <= limit) {
+		if row.aborted, code = abortedIn(view, it.offset, span.NextOffset); code != protocol.None {
+			span.Release()
+		}
+	}
 	switch {
 	case code != protocol.None:
 		return f.failed(it, got, code, at)
@@ -244,6 +253,19 @@ func (f *fetch) read(it *fetchItem, img *image.Image, got *fetched) fetchedPart 
 		f.bytes += span.Len
 	}
 	return row
+}
+
+// abortedIn are the aborted transactions with records in [from, upTo), by first offset. Clients begin to skip a producer's records at
+// that offset and end at its next marker, so one that is missing would show what was never committed. Source:
+// UnifiedLog.addAbortedTransactions.
+func abortedIn(view *partition.View, from, upTo int64) ([]abortedTxn, protocol.Code) {
+	out := []abortedTxn{}
+	found, code := view.Aborted(from, upTo)
+	for _, t := range found {
+		out = append(out, abortedTxn{protocol.ProducerID(t.ProducerID), t.FirstOffset})
+	}
+	slices.SortFunc(out, func(a, b abortedTxn) int { return cmp.Compare(a.first, b.first) })
+	return out, code
 }
 
 // failed is the row of an item that cannot be read.
