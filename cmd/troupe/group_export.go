@@ -242,8 +242,8 @@ func (a *app) importOffsets(ctx context.Context, c *client, offsets exportedRows
 			}
 			rows = append(rows, row)
 		}
-		bad = errors.Join(bad, a.moveGroup(ctx, c, g, rows, dry))
-		out = append(out, rows...)
+		moved, err := a.moveGroup(ctx, c, g, rows, dry)
+		out, bad = append(out, moved...), errors.Join(bad, err)
 	}
 	return out, bad
 }

@@ -142,30 +142,26 @@ func (a *app) seekGroup(ctx context.Context, c *client, name string, target seek
 		rows[i].DryRun = dry
 		target.place(&rows[i], at)
 	}
-	return rows, errors.Join(bad, a.moveGroup(ctx, c, g, rows, dry))
+	rows, err = a.moveGroup(ctx, c, g, rows, dry)
+	return rows, errors.Join(bad, err)
 }
 
-// moveGroup commits planned moves, or only says whether they would be refused. It reports errors of single rows as well.
-func (a *app) moveGroup(ctx context.Context, c *client, g groupInfo, rows moveRows, dry bool) error {
-	if !g.idle() {
-		for i := range rows {
-			if !dry {
-				rows[i].After = nil
-			}
-		}
-		return busyGroup(g)
-	}
-	if dry {
-		return rows.errs()
+// moveGroup commits planned moves, or only says whether they would be refused. It returns the rows unless nothing was moved, and
+// the errors of single rows as well.
+func (a *app) moveGroup(ctx context.Context, c *client, g groupInfo, rows moveRows, dry bool) (moveRows, error) {
+	switch {
+	case !g.idle() && !dry:
+		return nil, busyGroup(g)
+	case !g.idle():
+		return rows, busyGroup(g)
+	case dry:
+		return rows, rows.errs()
 	}
 	if err := commitMoves(ctx, c, g, rows); err != nil {
-		for i := range rows {
-			rows[i].After = nil
-		}
-		return err
+		return nil, err
 	}
 	if !a.quiet {
 		a.say("%s: %s", g.Group, rows.summary())
 	}
-	return rows.errs()
+	return rows, rows.errs()
 }
