@@ -196,7 +196,7 @@ func TestLongTransactionIndexIsSearched(t *testing.T) {
 	}
 	x.mustAppend(1)
 	v := x.l.View()
-	if err := x.fs.Remove(x.l.segmentAt(end-1).path(txnIndexSuffix)); err != nil {
+	if err := x.fs.Remove(x.l.segmentAt(end - 1).path(txnIndexSuffix)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := v.Aborted(end, end+1); err != nil || len(got) != 0 {
