@@ -1,0 +1,261 @@
+package consumer
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/group/step"
+)
+
+func reply(out *step.Out, c step.Command, to actors.PID, msg any) {
+	out.Replies = append(out.Replies, step.Reply{Command: c, To: to, Msg: msg})
+}
+
+func refuse(out *step.Out, c *protocol.HeartbeatConsumer, f protocol.Fault) {
+	answer := &protocol.ConsumerHeartbeat{Answer: protocol.Answer{ID: c.ID}, Fault: f, MemberID: c.MemberID}
+	reply(out, c, c.ReplyTo, answer)
+}
+
+func fault(code protocol.Code, format string, args ...any) protocol.Fault {
+	return protocol.Fault{Code: code, Reason: fmt.Sprintf(format, args...)}
+}
+
+// heartbeat does the one request of the protocol: in three parts, as Kafka. The member is created or changed, and the group's epoch
+// grows if that matters to others; the target is computed if it is older than the epoch and its time has come; the member takes the
+// next step to its part of the target.
+//
+// Source: GroupMetadataManager.consumerGroupHeartbeat.
+func (g *Group) heartbeat(now step.Now, c *protocol.HeartbeatConsumer, out *step.Out) {
+	if f := g.validate(c); f.Failed() {
+		refuse(out, c, f)
+		return
+	}
+	if c.MemberEpoch == leaveEpoch || c.MemberEpoch == staticLeaveEpoch {
+		g.leave(now, c, out)
+		return
+	}
+	b := beat{g: g, now: now, c: c, out: out}
+	if f := b.identify(); f.Failed() {
+		refuse(out, c, f)
+		return
+	}
+	if b.known != nil {
+		b.known.sessionEnds = now.Mono + g.sessionTimeout(b.known)
+		if b.idle() {
+			b.answer(b.known)
+			return
+		}
+	}
+	if f := b.change(); f.Failed() {
+		out.Records = out.Records[:0]
+		g.topology = neverLooked
+		refuse(out, c, f)
+	}
+}
+
+// validate holds what can be said without knowing the sender. Source: GroupCoordinatorService.throwIfConsumerGroupHeartbeatRequestIsInvalid.
+func (g *Group) validate(c *protocol.HeartbeatConsumer) protocol.Fault {
+	invalid := func(reason string) protocol.Fault {
+		return protocol.Fault{Code: protocol.InvalidRequest, Reason: reason}
+	}
+	switch {
+	case c.GroupID == "":
+		return invalid("the group id is empty")
+	case c.MemberEpoch < staticLeaveEpoch:
+		return fault(protocol.InvalidRequest, "member epoch %d has no meaning", c.MemberEpoch)
+	case c.MemberID == "" && c.MemberEpoch != joinEpoch:
+		return invalid("the member id is empty")
+	case c.MemberEpoch == staticLeaveEpoch && c.InstanceID == "":
+		return invalid("only a static member, with an instance id, can leave for a while")
+	case c.MemberEpoch == joinEpoch && c.RebalanceTimeout < 0:
+		return invalid("who joins must say its rebalance timeout")
+	case c.MemberEpoch == joinEpoch && (!c.OwnedSet || len(c.Owned) > 0):
+		return invalid("who joins must say that it owns no partitions")
+	case c.MemberEpoch == joinEpoch && !c.TopicsSet && !c.RegexSet:
+		return invalid("who joins must subscribe to topics by name or by regular expression")
+	case c.Assignor != "" && !slices.Contains(g.cfg.Assignors, c.Assignor):
+		return fault(protocol.UnsupportedAssignor, "assignor %q is not offered; these are: %s", c.Assignor, strings.Join(g.cfg.Assignors, ", "))
+	}
+	return protocol.Fault{}
+}
+
+// beat is one heartbeat under way.
+type beat struct {
+	g   *Group
+	now step.Now
+	c   *protocol.HeartbeatConsumer
+	out *step.Out
+
+	known    *member // the sender, if it is a member already
+	replaced *member // the static member whose place the sender takes
+	before   member  // the sender as the log has it, or as it begins
+	next     member  // and as it will be
+}
+
+// identify finds who sends, and whether it may. Source: getOrMaybeSubscribeDynamicConsumerGroupMember, -StaticConsumerGroupMember.
+func (b *beat) identify() protocol.Fault {
+	g, c := b.g, b.c
+	joins := c.MemberEpoch == joinEpoch
+	if !joins && !g.exists {
+		return fault(protocol.GroupIDNotFound, "consumer group %q does not exist", g.id)
+	}
+	b.known = g.members[c.MemberID]
+	var holder *member
+	if c.InstanceID != "" {
+		holder = g.static[c.InstanceID]
+	}
+	if full := g.cfg.MaxSize > 0 && len(g.order) >= g.cfg.MaxSize; full && b.known == nil && holder == nil {
+		return fault(protocol.GroupMaxSizeReached, "the group has %d members, no more are allowed", len(g.order))
+	}
+	switch {
+	case c.InstanceID != "" && !joins && holder == nil:
+		return fault(protocol.UnknownMemberID, "no member has instance id %q", c.InstanceID)
+	case c.InstanceID != "" && !joins && holder != b.known:
+		return fault(protocol.FencedInstanceID, "instance id %q is of another member now", c.InstanceID)
+	case holder != nil && holder != b.known:
+		if holder.epoch != staticLeaveEpoch {
+			return fault(protocol.UnreleasedInstanceID, "instance id %q is of member %s, which has not left", c.InstanceID, holder.id)
+		}
+		b.replaced, b.known = holder, nil
+		b.before = *holder
+		b.before.id, b.before.epoch, b.before.previousEpoch = b.memberID(), 0, 0
+		return protocol.Fault{}
+	case b.known == nil && !joins:
+		return fault(protocol.UnknownMemberID, "the group has no member %s", c.MemberID)
+	case b.known == nil:
+		b.before = member{id: b.memberID(), rebalanceTimeout: -1}
+		return protocol.Fault{}
+	}
+	return b.checkEpoch()
+}
+
+// checkEpoch fences members of another epoch than the log's. One that comes with the epoch before may not have seen the answer that
+// took it further: it may go on if it holds nothing that it should not. Source: throwIfConsumerGroupMemberEpochIsInvalid.
+func (b *beat) checkEpoch() protocol.Fault {
+	m, epoch := b.known, b.c.MemberEpoch
+	switch {
+	case epoch == joinEpoch || epoch == m.epoch:
+		return protocol.Fault{}
+	case epoch < m.epoch && epoch == m.previousEpoch && b.c.OwnedSet && m.assigned.hasAll(b.c.Owned):
+		return protocol.Fault{}
+	}
+	return fault(protocol.FencedMemberEpoch, "the member is at epoch %d, not %d: it must give up its partitions and join again", m.epoch, epoch)
+}
+
+// memberID is the sender's, or a new one for clients that leave it to the broker (v0): a random UUID in Kafka's text form.
+func (b *beat) memberID() string {
+	if b.c.MemberID != "" {
+		return b.c.MemberID
+	}
+	var id protocol.TopicID
+	binary.BigEndian.PutUint64(id[:8], b.now.Rand())
+	binary.BigEndian.PutUint64(id[8:], b.now.Rand())
+	return id.String()
+}
+
+// idle reports that there is nothing to decide: the common case, which costs the same however large the group is.
+func (b *beat) idle() bool {
+	m, c := b.known, b.c
+	return m.settled(b.g.targetEpoch) && m.classic == nil && !c.TopicsSet && !c.RegexSet &&
+		(c.Assignor == "" || c.Assignor == m.assignor) && (c.RebalanceTimeout < 0 || millis(c.RebalanceTimeout) == m.rebalanceTimeout) &&
+		(c.Rack == "" || c.Rack == m.rack) && (c.InstanceID == "" || c.InstanceID == m.instanceID) && c.ClientID == m.clientID && c.ClientHost == m.clientHost &&
+		!b.g.mustLook(b.now)
+}
+
+func millis(d time.Duration) int32 { return int32(min(d.Milliseconds(), math.MaxInt32)) }
+
+// describe puts what the request says into next.
+func (b *beat) describe() {
+	c, m := b.c, &b.next
+	if b.known != nil {
+		b.before = *b.known
+	}
+	*m = b.before
+	if c.InstanceID != "" {
+		m.instanceID = c.InstanceID
+	}
+	if c.Rack != "" {
+		m.rack = c.Rack
+	}
+	if c.RebalanceTimeout >= 0 {
+		m.rebalanceTimeout = millis(c.RebalanceTimeout)
+	}
+	if c.Assignor != "" {
+		m.assignor = c.Assignor
+	}
+	if c.TopicsSet {
+		m.topics = slices.Clone(c.Topics)
+		slices.Sort(m.topics)
+		m.topics = slices.Compact(m.topics)
+	}
+	if c.RegexSet {
+		m.regex = c.Regex
+	}
+	m.clientID, m.clientHost, m.classic = c.ClientID, c.ClientHost, nil
+}
+
+// change decides a heartbeat that is not idle.
+func (b *beat) change() protocol.Fault {
+	g, out := b.g, b.out
+	b.describe()
+	next, isNew := &b.next, b.known == nil
+	if next.regex != b.before.regex {
+		if f := g.validateRegex(next.regex); f.Failed() {
+			return f
+		}
+	}
+	if b.replaced != nil {
+		g.tombstones(b.replaced, out)
+	}
+	if isNew || !next.sameMetadata(&b.before) {
+		out.Records = append(out.Records, g.memberRecord(next))
+	}
+	if b.replaced != nil {
+		out.Records = append(out.Records, g.targetMemberRecord(next.id, next.target))
+	}
+
+	subscribed := !slices.Equal(next.topics, b.before.topics) || next.regex != b.before.regex
+	ch := change{plus: next, bump: subscribed || isNew && b.replaced == nil}
+	if b.known != nil {
+		ch.minus = []*member{b.known}
+	} else if b.replaced != nil {
+		ch.minus = []*member{b.replaced}
+	}
+	epoch := g.epoch
+	if ch.bump || g.mustLook(b.now) {
+		epoch = g.look(b.now, &ch, out)
+	}
+	targetEpoch := g.targetEpoch
+	if epoch > g.epoch && g.leads(b.now) {
+		next.target = g.assign(b.now, epoch, &ch, out)
+		targetEpoch = epoch
+	}
+	r := reconciliation{g: g, m: next, epoch: targetEpoch, wanted: g.topicIDs(next, ch.resolved), owned: b.c.Owned, ownedSet: b.c.OwnedSet, subscribed: subscribed}
+	if f := r.run(); f.Failed() {
+		return f
+	}
+	if isNew || !next.sameAssignment(&b.before) {
+		out.Records = append(out.Records, g.currentRecord(next))
+	}
+	b.answer(next)
+	return protocol.Fault{}
+}
+
+// answer tells the member its epoch and, if it asked for all or something changed, what it shall hold.
+func (b *beat) answer(m *member) {
+	c := b.c
+	answer := &protocol.ConsumerHeartbeat{
+		Answer: protocol.Answer{ID: c.ID}, MemberID: m.id, MemberEpoch: m.epoch, Interval: b.g.interval(b.now, m, len(b.out.Records) > 0),
+	}
+	full := c.MemberEpoch == joinEpoch || c.RebalanceTimeout >= 0 && (c.TopicsSet || c.RegexSet) && c.OwnedSet
+	if full || b.known == nil || m != b.known && !m.assigned.samePartitions(b.before.assigned) {
+		answer.AssignmentSet, answer.Assignment = true, m.assigned.rows()
+	}
+	reply(b.out, c, c.ReplyTo, answer)
+}
