@@ -177,8 +177,9 @@ func (g *Group) joinAgain(now step.Now, in *protocol.JoinGroup, out *step.Out) {
 // Source: GroupMetadataManager.updateStaticMemberThenRebalanceOrCompleteJoin (KIP-345, KIP-814).
 func (g *Group) joinStaticAgain(now step.Now, old *member, in *protocol.JoinGroup, out *step.Out) {
 	m := comer(newID(now, in.InstanceID), in)
-	m.assignment = old.assignment
+	m.assignment, m.owes = old.assignment, old.owes
 	if g.state != stable || g.voteWith(old, m) != *g.protocol {
+		m.owes = false
 		g.replace(old, m, out)
 		g.live(now, m, m.sessionTimeout)
 		g.parkJoin(m, in, out)

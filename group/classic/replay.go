@@ -53,6 +53,9 @@ func (g *Group) apply(in Metadata) {
 	if len(g.members) > 0 && g.byID[g.leader] == nil {
 		g.leader = g.members[0].id
 	}
+	if g.owing == 0 {
+		g.syncBy = step.Never
+	}
 	g.previous, g.state = g.state, empty
 	if len(g.members) > 0 {
 		g.state = stable
