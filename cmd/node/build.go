@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-broker/troupe/cluster"
 	"github.com/troupe-broker/troupe/cluster/config"
 	"github.com/troupe-broker/troupe/cluster/image"
+	"github.com/troupe-broker/troupe/group"
 	"github.com/troupe-broker/troupe/partition"
 	"github.com/troupe-broker/troupe/partition/storage"
 	"github.com/troupe-broker/troupe/transport/httpd"
@@ -63,6 +64,8 @@ type Node struct {
 	images   *cluster.Images
 	host     actors.PID
 	control  actors.PID
+	groups   *group.Directory
+	gauges   group.Metrics // of groups and transactions
 	server   *api.Server
 	metrics  *httpd.Metrics
 	current  atomic.Pointer[resolved]
@@ -130,10 +133,11 @@ func (n *Node) open() error {
 func (n *Node) logDirs() []*directory { return n.dirs[:len(n.settings.LogDirs)] }
 
 func (n *Node) spawn() (err error) {
+	n.groups = group.NewDirectory(n.settings.NodeID, n.system, n.images)
 	n.server = api.NewServer(api.Config{
 		NodeID: n.settings.NodeID, System: n.system, Clock: n.env.Clock, Rand: n.env.Rand, Table: n.table, Images: n.images,
 		Controller: func() actors.PID { return n.control }, Settings: n.apiSettings, Advertised: advertised(n.settings), Static: n.settings.Values().Static,
-		LogDirs: n.apiDirs(), FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), Logger: n.log,
+		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), Logger: n.log,
 	})
 	n.metrics = httpd.NewMetrics(n.sources())
 	if n.host, err = n.system.Spawn(partition.NewHost(n.hostConfig())); err != nil {
@@ -142,6 +146,14 @@ func (n *Node) spawn() (err error) {
 	if n.server.ProducerIDs, err = n.system.Spawn(cluster.NewProducerIDs(func() actors.PID { return n.control })); err != nil {
 		return err
 	}
+	coordinators, err := n.system.Spawn(group.NewHost(group.Config{
+		Node: n.settings.NodeID, Table: n.table, Images: n.images, Directory: n.groups, Controller: func() actors.PID { return n.control },
+		ProducerIDs: n.server.ProducerIDs, Metrics: &n.gauges,
+	}))
+	if err != nil {
+		return err
+	}
+	n.images.OnChange(func(delta image.Delta) { n.system.Send(coordinators, group.ImageChanged(delta)) })
 	n.control, err = n.system.Spawn(cluster.NewController(n.controllerConfig()))
 	return err
 }
@@ -150,7 +162,11 @@ func (n *Node) hostConfig() partition.HostConfig {
 	c := partition.HostConfig{
 		Node: n.settings.NodeID, Table: n.table, Clock: n.env.Clock, RecoveryThreads: n.settings.RecoveryThreadsPerDir,
 		RetentionCheck: n.settings.RetentionCheckInterval, CheckpointEvery: n.settings.FlushCheckpointInterval,
-		ProducerExpiry: n.settings.ProducerIDExpiration, AdjustLog: n.config.AdjustLog, OnFlush: n.metrics.Flushed, OnRecovered: n.recovered,
+		ProducerExpiry: n.settings.ProducerIDExpiration, AdjustLog: n.config.AdjustLog, Coordinator: n.groups.Transaction,
+		VerifyTransactions:      func() bool { return n.images.Broker().Bool("transaction.partition.verification.enable") },
+		AddPartitionsBackoff:    n.settings.Duration("add.partitions.to.txn.retry.backoff.ms"),
+		AddPartitionsBackoffMax: n.settings.Duration("add.partitions.to.txn.retry.backoff.max.ms"),
+		OnFlush:                 n.metrics.Flushed, OnRecovered: n.recovered,
 	}
 	for _, d := range n.logDirs() {
 		c.Dirs = append(c.Dirs, partition.Dir{Name: d.path, FS: d.fs})
@@ -207,9 +223,10 @@ func (n *Node) NewSession(peer api.Peer, wake func()) *kafka.Session {
 }
 
 // System, Table and Images are the insides, for the simulator's invariants.
-func (n *Node) System() *actors.System  { return n.system }
-func (n *Node) Table() *partition.Table { return n.table }
-func (n *Node) Images() *cluster.Images { return n.images }
+func (n *Node) System() *actors.System   { return n.system }
+func (n *Node) Table() *partition.Table  { return n.table }
+func (n *Node) Images() *cluster.Images  { return n.images }
+func (n *Node) Groups() *group.Directory { return n.groups }
 
 // CloseLogs begins a clean stop: no partition takes anything any more, every log is flushed and closed, checkpoints and clean-shutdown
 // markers are written. done is called on any thread; what follows is Release. A simulator calls the two itself, others call Stop.

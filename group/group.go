@@ -1,0 +1,355 @@
+package group
+
+import (
+	"slices"
+
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/group/classic"
+	"github.com/troupe-broker/troupe/group/consumer"
+	"github.com/troupe-broker/troupe/group/offsets"
+	"github.com/troupe-broker/troupe/group/step"
+)
+
+const (
+	// commitsMax bounds the offset commits of one group under way.
+	commitsMax = 1000
+	// batchOfTombstones bounds the tombstones of one append, where as many as there are offsets are to be removed.
+	batchOfTombstones = 2000
+)
+
+// groupActor is one group. Commands are taken in order; while records of its machine are under way all of them wait but those about
+// offsets, on which nothing is decided that could change meanwhile.
+type groupActor struct {
+	*groupState
+	core
+	commits int // under way
+}
+
+// Receive implements actors.Actor.
+func (g *groupActor) Receive(ctx *actors.Context, msg any) {
+	switch m := msg.(type) {
+	case *protocol.CommitOffsets:
+		g.seen++
+		g.commit(ctx, m)
+	case *settled:
+		g.core.settle(ctx, g, m)
+		g.resume(ctx)
+	case *protocol.FetchOffsets:
+		g.seen++
+		g.fetch(ctx, m)
+	case step.Command:
+		g.seen++
+		g.command(ctx, m)
+	case *offsetsEnded:
+		g.seen++
+		g.offsets.EndTxn(m.producer, m.commit)
+		g.describe(ctx, g)
+	case wake:
+		g.woken(ctx, g, g.deciding())
+	case *sweep:
+		g.seen++
+		g.sweep(ctx)
+	case *topicsDeleted:
+		g.seen++
+		g.offsets.DropTopics(m.topics, &g.out)
+		g.remove(ctx, nil, nil)
+	case actors.Started:
+		g.start(ctx)
+	case actors.Stopping:
+		g.end(ctx, protocol.NotCoordinator)
+	}
+	g.forget()
+	g.maybeRetire(ctx)
+}
+
+// Failed implements actors.FailureHandler.
+func (g *groupActor) Failed(ctx *actors.Context, _ error) {
+	g.end(ctx, protocol.CoordinatorNotAvailable)
+}
+
+func (g *groupActor) start(ctx *actors.Context) {
+	if m := g.machine(); m != nil {
+		m.Loaded(g.now(ctx), &g.out)
+		g.finish(ctx, g, m)
+		return
+	}
+	g.describe(ctx, g)
+}
+
+// maybeRetire ends a group of which there is nothing.
+func (g *groupActor) maybeRetire(ctx *actors.Context) {
+	if g.idle() && !g.exists() {
+		ctx.Send(g.shard, &retire{from: g.self, seen: g.seen})
+	}
+}
+
+// deciding is the machine that takes the next command: nil if there is none.
+func (g *groupActor) deciding() step.Machine {
+	if m := g.machine(); m != nil {
+		return m
+	}
+	return nil
+}
+
+// resume takes up what was held back.
+func (g *groupActor) resume(ctx *actors.Context) {
+	for !g.busy() && len(g.held) > 0 {
+		if isDeletion(g.held[0]) && g.commits > 0 {
+			return
+		}
+		m := g.held[0]
+		if g.held = g.held[1:]; len(g.held) == 0 {
+			g.held = nil
+		}
+		g.decide(ctx, m)
+	}
+}
+
+func (g *groupActor) command(ctx *actors.Context, m step.Command) {
+	if g.busy() || len(g.held) > 0 {
+		g.hold(ctx, m)
+		return
+	}
+	g.decide(ctx, m)
+}
+
+// decide takes one command; nothing of the machine is under way.
+func (g *groupActor) decide(ctx *actors.Context, m step.Command) {
+	switch m := m.(type) {
+	case *protocol.DeleteOffsets:
+		g.deleteOffsets(ctx, m)
+	case *protocol.DeleteGroup:
+		if g.commits > 0 {
+			g.hold(ctx, m)
+			return
+		}
+		g.deleteGroup(ctx, m)
+	case *protocol.DescribeGroup:
+		g.describeGroup(ctx, m)
+	case *protocol.CommitOffsets:
+		g.commit(ctx, m)
+	default:
+		g.give(ctx, m)
+	}
+}
+
+// give lets the machine of the group's protocol decide. A group without members changes its protocol with the first that joins by
+// another: what the log has of the old one is removed first. Source: GroupMetadataManager.getOrMaybeCreateConsumerGroup,
+// classicGroupJoin.
+func (g *groupActor) give(ctx *actors.Context, m step.Command) {
+	beat, modern := m.(*protocol.HeartbeatConsumer)
+	_, classicJoin := m.(*protocol.JoinGroup)
+	switch joins := classicJoin || modern && beat.MemberEpoch == 0; {
+	case modern && g.consumer == nil && !joins:
+		fail(ctx, m, protocol.GroupIDNotFound)
+	case joins && !g.joined() && g.logged() && modern == (g.consumer == nil):
+		g.out.Records = append(g.out.Records, g.machine().Tombstone()...)
+		g.remove(ctx, nil, m)
+	default:
+		g.step(ctx, g, g.machineFor(ctx, modern && joins), m)
+	}
+}
+
+// machineFor is the machine of the group, or a new one.
+func (g *groupActor) machineFor(ctx *actors.Context, modern bool) step.Machine {
+	switch {
+	case modern && g.consumer == nil && !g.joined() && !g.logged():
+		g.classic, g.consumer = nil, consumer.New(g.id, g.place.consumerConfig())
+	case g.machine() == nil:
+		g.classic = classic.New(g.id, g.place.classicConfig())
+	default:
+		return g.machine()
+	}
+	g.machine().Loaded(g.now(ctx), &g.out)
+	return g.machine()
+}
+
+// forget drops a machine that says nothing.
+func (g *groupActor) forget() {
+	if g.idle() && !g.joined() && !g.logged() {
+		g.classic, g.consumer = nil, nil
+	}
+}
+
+// commit stores offsets. Source: OffsetMetadataManager.commitOffset.
+func (g *groupActor) commit(ctx *actors.Context, m *protocol.CommitOffsets) {
+	if len(g.held) > 0 && isDeletion(g.held[0]) {
+		g.hold(ctx, m)
+		return
+	}
+	if g.commits >= commitsMax {
+		fail(ctx, m, protocol.CoordinatorLoadInProgress)
+		return
+	}
+	if code := g.member().CheckCommit(m); code != protocol.None {
+		fail(ctx, m, code)
+		return
+	}
+	now := g.now(ctx)
+	g.offsets.Commit(now, m, offsets.Config{MetadataMax: int(g.place.settings().Int("offset.metadata.max.bytes"))}, &g.out)
+	if g.classic != nil && m.MemberID != "" {
+		g.classic.Heard(now, m.MemberID)
+		g.arm(ctx, g.classic)
+	}
+	if len(g.out.Records) == 0 {
+		g.offsets.Settle(m)
+		for i := range g.out.Replies {
+			g.reply(ctx, &g.out.Replies[i])
+		}
+	} else {
+		g.commits++
+		producer, epoch := m.ProducerID, m.ProducerEpoch
+		if producer < 0 {
+			producer, epoch = protocol.NoProducerID, -1
+		}
+		g.hand(ctx, &flown{records: slices.Clone(g.out.Records), replies: slices.Clone(g.out.Replies), commit: m}, producer, epoch)
+	}
+	g.clean()
+}
+
+// member answers for members; a group that nobody ever joined answers like an empty classic one.
+func (g *groupActor) member() membership {
+	if m := g.machine(); m != nil {
+		return m
+	}
+	return classic.New(g.id, classic.Config{})
+}
+
+// appended implements owner.
+func (g *groupActor) appended(ctx *actors.Context, f *flown, code protocol.Code) {
+	if f.commit != nil {
+		g.commits--
+		g.offsets.Settle(f.commit)
+	}
+	if f.then != nil && code == protocol.None {
+		g.decide(ctx, f.then)
+	}
+}
+
+// carryOut implements owner: a group wants nothing but records and answers.
+func (g *groupActor) carryOut(*actors.Context) {}
+
+func (g *groupActor) fetch(ctx *actors.Context, m *protocol.FetchOffsets) {
+	if code := g.member().CheckFetch(m); code != protocol.None {
+		fail(ctx, m, code)
+		return
+	}
+	ctx.Send(m.ReplyTo, g.offsets.Fetch(m))
+}
+
+// describeGroup answers for a group of the protocol that was asked for. Source: GroupMetadataManager.describeGroups,
+// consumerGroupDescribe.
+func (g *groupActor) describeGroup(ctx *actors.Context, m *protocol.DescribeGroup) {
+	switch {
+	case !g.exists():
+		g.describeFailed(ctx, m, "Group "+g.id+" not found.")
+	case m.Classic && g.consumer != nil:
+		g.describeFailed(ctx, m, "Group "+g.id+" is not a classic group.")
+	case !m.Classic && g.consumer == nil:
+		g.describeFailed(ctx, m, "Group "+g.id+" is not a consumer group.")
+	case g.machine() == nil:
+		ctx.Send(m.ReplyTo, &protocol.GroupDescribed{Answer: protocol.Answer{ID: m.ID}, GroupID: g.id, State: "Empty"})
+	default:
+		g.step(ctx, g, g.machine(), m)
+	}
+}
+
+func (g *groupActor) describeFailed(ctx *actors.Context, m *protocol.DescribeGroup, reason string) {
+	ctx.Send(m.ReplyTo, &protocol.GroupDescribed{
+		Answer: protocol.Answer{ID: m.ID}, Fault: protocol.Fault{Code: protocol.GroupIDNotFound, Reason: reason}, GroupID: g.id,
+	})
+}
+
+// deleteOffsets removes positions of topics nobody is subscribed to. Source: ClassicGroup.validateOffsetDelete,
+// OffsetMetadataManager.deleteOffsets.
+func (g *groupActor) deleteOffsets(ctx *actors.Context, m *protocol.DeleteOffsets) {
+	switch {
+	case !g.exists():
+		fail(ctx, m, protocol.GroupIDNotFound)
+		return
+	case g.classic != nil && !g.classic.Empty() && g.classic.ProtocolType() != "consumer":
+		fail(ctx, m, protocol.NonEmptyGroup)
+		return
+	}
+	var subscribed func(string) bool
+	if machine := g.machine(); machine != nil && !machine.Empty() {
+		subscribed = machine.Subscribed
+	}
+	g.offsets.Delete(m, subscribed, &g.out)
+	g.remove(ctx, g.out.Replies, nil)
+}
+
+// deleteGroup removes a group without members. Nothing of it is under way. Source: ClassicGroup.validateDeleteGroup,
+// GroupCoordinatorShard.deleteGroups.
+func (g *groupActor) deleteGroup(ctx *actors.Context, m *protocol.DeleteGroup) {
+	machine := g.machine()
+	switch {
+	case !g.exists():
+		fail(ctx, m, protocol.GroupIDNotFound)
+		return
+	case machine != nil && !machine.Empty():
+		fail(ctx, m, protocol.NonEmptyGroup)
+		return
+	}
+	g.offsets.DeleteAll(&g.out)
+	if g.logged() {
+		g.out.Records = append(g.out.Records, machine.Tombstone()...)
+	}
+	g.remove(ctx, []step.Reply{{Command: m, To: m.ReplyTo, Msg: m.Failed(protocol.None)}}, nil)
+}
+
+// remove has the tombstones in out appended, in several batches if there are many: each of them is right by itself. The answers leave
+// with the last; after it comes the command then.
+func (g *groupActor) remove(ctx *actors.Context, replies []step.Reply, then step.Command) {
+	records := slices.Clone(g.out.Records)
+	replies = slices.Clone(replies)
+	g.clean()
+	if len(records) == 0 {
+		for i := range replies {
+			g.reply(ctx, &replies[i])
+		}
+		return
+	}
+	for len(records) > batchOfTombstones {
+		g.hand(ctx, &flown{blocks: true, records: records[:batchOfTombstones:batchOfTombstones]}, protocol.NoProducerID, -1)
+		records = records[batchOfTombstones:]
+	}
+	g.hand(ctx, &flown{blocks: true, records: records, replies: replies, then: then}, protocol.NoProducerID, -1)
+}
+
+// sweep removes what has expired, and the group with it if nothing else is left. Source: GroupMetadataManager.cleanupExpiredOffsets,
+// KIP-211.
+func (g *groupActor) sweep(ctx *actors.Context) {
+	expiry, ok := g.expiry()
+	if !ok || g.busy() || g.commits > 0 || len(g.held) > 0 {
+		return
+	}
+	if all := g.offsets.Expire(g.now(ctx), expiry, &g.out); all && g.logged() && !g.joined() {
+		g.out.Records = append(g.out.Records, g.machine().Tombstone()...)
+	}
+	g.remove(ctx, nil, nil)
+}
+
+// expiry is when offsets of this group expire; ok is false if none do. Source: ClassicGroup.offsetExpirationCondition,
+// ModernGroup.offsetExpirationCondition.
+func (g *groupActor) expiry() (x offsets.Expiry, ok bool) {
+	x.Retention = g.place.settings().Duration("offsets.retention.minutes")
+	switch {
+	case g.consumer != nil:
+		x.Subscribed = g.consumer.Subscribed
+	case g.classic == nil || g.classic.ProtocolType() == "":
+	case g.classic.Empty():
+		x.EmptySince = g.classic.EmptySince()
+	case g.classic.State() == "Stable" && g.classic.ProtocolType() == "consumer":
+		x.Subscribed = g.classic.Subscribed // of everything, if that is not known
+	default:
+		return x, false
+	}
+	return x, true
+}
+
+func isDeletion(m step.Command) bool {
+	_, ok := m.(*protocol.DeleteGroup)
+	return ok
+}
