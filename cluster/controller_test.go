@@ -390,3 +390,27 @@ func TestMetadataSurvivesItsSnapshots(t *testing.T) {
 		t.Errorf("topics %s, want %s", s.topics(), want)
 	}
 }
+
+// A partition that cannot be made is said in the answer; the topic is there all the same, and other answers are as they were.
+func TestPartitionThatCannotBeMade(t *testing.T) {
+	s := onStage(t, t.TempDir(), nil).started()
+	created := s.tell(create("fine", "broken"))
+	s.work()
+	m := s.asked[0]
+	s.asked = s.asked[1:]
+	out := &protocol.PartitionsHosted{Answer: protocol.Answer{ID: m.ID}}
+	for _, l := range m.Lead {
+		if l.TopicName == "broken" {
+			out.Failed = append(out.Failed, protocol.PartitionFault{Partition: l.Partition, Fault: protocol.Fault{Code: protocol.KafkaStorageError, Reason: "no directory"}})
+		}
+	}
+	s.note(s.Deliver(out))
+	s.work()
+	rows := answerOf[*protocol.TopicsCreated](s, created).Topics
+	if rows[0].Failed() || rows[1].Code != protocol.KafkaStorageError || !strings.Contains(rows[1].Reason, "no directory") {
+		t.Errorf("%+v", rows)
+	}
+	if s.topics() != "broken fine" {
+		t.Errorf("topics %q", s.topics())
+	}
+}

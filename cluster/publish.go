@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
@@ -38,8 +39,31 @@ func (c *Controller) publish() {
 func (c *Controller) hosted(m *protocol.PartitionsHosted) {
 	for _, f := range m.Failed {
 		c.ctx.Logger().Error("a partition is offline", "partition", f.Partition, "code", f.Fault.Code.Name(), "reason", f.Fault.Reason)
+		for _, a := range c.releasing {
+			unusable(a.msg, f)
+		}
 	}
 	c.takeEffect()
+}
+
+// unusable makes the answer to CreateTopics and CreatePartitions say that a partition cannot be used. The topic is there all the same, as in
+// Kafka, whose controller does not wait for the brokers' logs and so has nothing to say.
+func unusable(answer any, f protocol.PartitionFault) {
+	var rows []protocol.TopicResult
+	switch m := answer.(type) {
+	case *protocol.TopicsCreated:
+		rows = m.Topics
+	case *protocol.PartitionsCreated:
+		rows = m.Topics
+	}
+	for i := range rows {
+		if r := &rows[i]; r.ID == f.Partition.Topic && !r.Failed() {
+			r.Fault = protocol.Fault{
+				Code:   f.Fault.Code,
+				Reason: fmt.Sprintf("the topic was changed, but its partition %d cannot be used: %s", f.Partition.Partition, f.Fault.Reason),
+			}
+		}
+	}
 }
 
 // takeEffect publishes the image that the host has carried out, and sends the answers that waited for it.

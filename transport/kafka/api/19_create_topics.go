@@ -11,7 +11,8 @@ import (
 //
 // Behaviour:
 //   - The controller decides; the answer comes when the partitions can be used, so that a client never meets a topic that is not
-//     ready.
+//     ready. If the directory of a partition cannot be made, the row says KAFKA_STORAGE_ERROR; the topic is there all the same, as in
+//     Kafka (which answers before its brokers try), with that partition offline.
 //   - A topic that is named twice is INVALID_REQUEST, once.
 //
 // Version history:
