@@ -33,17 +33,6 @@ func (l *Log) Expired(now time.Time, bound int64) (start int64, err error) {
 	return l.nextBase(n - 1), nil
 }
 
-// Retain drops what is Expired, for a log whose start nobody keeps elsewhere. Returns the number of segments dropped.
-func (l *Log) Retain(now time.Time, bound int64) (dropped int, err error) {
-	start, err := l.Expired(now, bound)
-	if err != nil || start <= l.start {
-		return 0, err
-	}
-	before := len(l.rolled)
-	err = l.AdvanceStart(start)
-	return before - len(l.rolled), err
-}
-
 // expired counts the leading segments that retention may drop; the active one may be among them.
 func (l *Log) expired(now time.Time, bound int64) (n int, err error) {
 	excess := int64(-1)

@@ -233,8 +233,10 @@ func (r *storageRun) step() {
 		r.saved = max(r.saved, to)
 		err = l.AdvanceStart(to)
 	case n == 16 && (r.os || l.FlushedOffset() == l.EndOffset()):
-		if _, err = l.Retain(r.process.Env().Clock.Now(), l.EndOffset()); err == nil {
-			r.saved = max(r.saved, l.StartOffset())
+		var to int64
+		if to, err = l.Expired(r.process.Env().Clock.Now(), l.EndOffset()); err == nil && to > l.StartOffset() {
+			r.saved = max(r.saved, to)
+			err = l.AdvanceStart(to)
 		}
 	case n == 17 && r.truncates:
 		err = r.truncate()
