@@ -21,6 +21,8 @@ import (
 
 const (
 	limitAddr    = "127.0.0.1:21292"
+	manyFiles    = 1000
+	manyBatch    = 16 << 10
 	segmentBytes = 64 << 20 // of the rolling files of the sink, as the brokers are configured
 	keepSegments = 2
 	stretch      = 8 << 20   // bytes of one answer of the source
@@ -83,6 +85,40 @@ func drainToFiles(c net.Conn, prefix string) error {
 	}
 }
 
+// manySink writes what arrives on each connection in turn to many files, a batch to each: the least that many partitions can do. As
+// with them, every byte goes to a page that was not in the cache before.
+func manySink(dir string) error {
+	ln, err := net.Listen("tcp", limitAddr)
+	if err != nil {
+		return err
+	}
+	files := make([]*os.File, manyFiles)
+	for i := range files {
+		if files[i], err = os.Create(filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return err
+		}
+	}
+	for n := 0; ; n++ {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			batch := make([]byte, manyBatch)
+			for i := n * manyFiles / 2; ; i++ {
+				if _, err := io.ReadFull(c, batch); err != nil {
+					return
+				}
+				if _, err := files[i%manyFiles].Write(batch); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					return
+				}
+			}
+		}()
+	}
+}
+
 // source answers every byte it receives with a stretch of one file, by sendfile: the least a fetch can do.
 func source(dir string) error {
 	name := filepath.Join(dir, "served")
@@ -104,24 +140,25 @@ func source(dir string) error {
 	if err != nil {
 		return err
 	}
-	for {
+	for n := int64(0); ; n++ {
 		c, err := ln.Accept()
 		if err != nil {
 			return err
 		}
 		c.(*net.TCPConn).SetWriteBuffer(sendBuffer)
-		go serveStretches(c.(*net.TCPConn), int(f.Fd()), size)
+		// Connections read different bytes, as those of a load do: side by side they would find them in the processor's cache.
+		go serveStretches(c.(*net.TCPConn), int(f.Fd()), n*(size/4+stretch)%size, size)
 	}
 }
 
-func serveStretches(c *net.TCPConn, fd int, size int64) {
+func serveStretches(c *net.TCPConn, fd int, start, size int64) {
 	defer c.Close()
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return
 	}
 	ask := make([]byte, 1)
-	for start := int64(0); ; start = (start + stretch) % size {
+	for ; ; start = (start + stretch) % size {
 		if _, err := c.Read(ask); err != nil {
 			return
 		}
@@ -142,11 +179,11 @@ func serveStretches(c *net.TCPConn, fd int, size int64) {
 	}
 }
 
-// limitProduce measures socket→file over conns connections.
-func limitProduce(work string, conns int, warm, span time.Duration) (produceResult, error) {
-	dir := filepath.Join(work, "sink")
+// limitProduce measures socket→file over conns connections into the sink of that role.
+func limitProduce(role, work string, conns int, warm, span time.Duration) (produceResult, error) {
+	dir := filepath.Join(work, role)
 	defer os.RemoveAll(dir)
-	b, err := startHelper("sink", dir)
+	b, err := startHelper(role, dir)
 	if err != nil {
 		return produceResult{}, err
 	}

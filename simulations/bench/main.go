@@ -27,9 +27,10 @@ func main() {
 
 // helpers are the roles this program re-executes itself in.
 var helpers = map[string]func(dir string) error{
-	"sink":    sink,
-	"source":  source,
-	"discard": func(string) error { return discardBroker(limitAddr) },
+	"sink":      sink,
+	"many-sink": manySink,
+	"source":    source,
+	"discard":   func(string) error { return discardBroker(limitAddr) },
 }
 
 func measure() error {

@@ -87,7 +87,7 @@ func (r *run) wanted(all []variant) (out []variant) {
 
 // produceVariants runs the load against every variant on a fresh directory. One broker at a time: two would share the cores. The
 // limit, if wanted, is taken anew beside every measurement.
-func (r *run) produceVariants(row string, load produceLoad, limit bool) error {
+func (r *run) produceVariants(row string, load produceLoad, limit string) error {
 	for _, v := range r.variants(true) {
 		dir := filepath.Join(r.work, "data")
 		os.RemoveAll(dir)
@@ -105,7 +105,7 @@ func (r *run) produceVariants(row string, load produceLoad, limit bool) error {
 	return nil
 }
 
-func (r *run) produceRounds(row, label string, b *process.Broker, load produceLoad, limit bool) error {
+func (r *run) produceRounds(row, label string, b *process.Broker, load produceLoad, limit string) error {
 	c, err := dial(b.Addr)
 	if err != nil {
 		return err
@@ -121,11 +121,13 @@ func (r *run) produceRounds(row, label string, b *process.Broker, load produceLo
 	}
 	for round := range r.rounds {
 		var top produceResult
-		if limit {
-			if top, err = limitProduce(r.work, load.Conns, r.span/4, r.span/2); err != nil {
+		if limit != "" {
+			if top, err = limitProduce(limit, r.work, load.Conns, r.span/4, r.span/2); err != nil {
 				return err
 			}
 			r.report.add(row, "limit", sample{"MB/s": top.MBps, "CPU s/GB": top.CPUPerGB})
+		}
+		if limit == "sink" {
 			disk, err := limitDisk(r.work, int(load.Partitions), r.span/2)
 			if err != nil {
 				return err
@@ -139,7 +141,7 @@ func (r *run) produceRounds(row, label string, b *process.Broker, load produceLo
 		}
 		s := sample{"MB/s": got.MBps, "M records/s": got.RecordsPS / 1e6, "CPU s/GB": got.CPUPerGB, "p50 ms": got.P50, "p99 ms": got.P99,
 			"p999 ms": got.P999, "RSS MB": float64(got.RSSBytes) / 1e6}
-		if limit {
+		if limit != "" {
 			s["of limit"] = got.MBps / top.MBps
 		}
 		r.report.add(row, label, s)
@@ -158,13 +160,13 @@ func (r *run) warmUp(label string) time.Duration {
 }
 
 func (r *run) produceRow() error {
-	return r.produceVariants("produce 256 KiB", produceLoad{Topic: "load", Partitions: 8, BatchBytes: 256 << 10, Conns: 2, Depth: 8}, true)
+	return r.produceVariants("produce 256 KiB", produceLoad{Topic: "load", Partitions: 8, BatchBytes: 256 << 10, Conns: 2, Depth: 8}, "sink")
 }
 
 func (r *run) smallRow() error {
 	for _, kib := range []int{16, 4} {
 		load := produceLoad{Topic: "load", Partitions: 8, BatchBytes: kib << 10, Conns: 2, Depth: 64}
-		if err := r.produceVariants(fmt.Sprintf("produce %d KiB", kib), load, false); err != nil {
+		if err := r.produceVariants(fmt.Sprintf("produce %d KiB", kib), load, ""); err != nil {
 			return err
 		}
 	}
@@ -172,7 +174,7 @@ func (r *run) smallRow() error {
 }
 
 func (r *run) manyRow() error {
-	return r.produceVariants("1,000 partitions 16 KiB", produceLoad{Topic: "load", Partitions: 1000, BatchBytes: 16 << 10, Conns: 2, Depth: 64}, false)
+	return r.produceVariants("1,000 partitions 16 KiB", produceLoad{Topic: "load", Partitions: manyFiles, BatchBytes: manyBatch, Conns: 2, Depth: 64}, "many-sink")
 }
 
 func (r *run) fetchRow() error {
