@@ -182,7 +182,7 @@ func (g *groupActor) commit(ctx *actors.Context, m *protocol.CommitOffsets) {
 		fail(ctx, m, protocol.CoordinatorLoadInProgress)
 		return
 	}
-	if code := g.member().CheckCommit(m); code != protocol.None {
+	if code := g.checkCommit(m); code != protocol.None {
 		fail(ctx, m, code)
 		return
 	}
@@ -206,6 +206,15 @@ func (g *groupActor) commit(ctx *actors.Context, m *protocol.CommitOffsets) {
 		g.hand(ctx, &flown{records: slices.Clone(g.out.Records), replies: slices.Clone(g.out.Replies), commit: m}, producer, epoch)
 	}
 	g.clean()
+}
+
+// checkCommit says whether the sender may commit. A group that does not exist begins with the offsets of somebody without membership.
+// Source: OffsetMetadataManager.validateOffsetCommit, validateTransactionalOffsetCommit.
+func (g *groupActor) checkCommit(m *protocol.CommitOffsets) protocol.Code {
+	if m.Generation >= 0 && !g.exists() {
+		return protocol.IllegalGeneration
+	}
+	return g.member().CheckCommit(m)
 }
 
 // member answers for members; a group that nobody ever joined answers like an empty classic one.
