@@ -40,23 +40,36 @@ func (g *Group) heartbeat(now step.Now, c *protocol.HeartbeatConsumer, out *step
 		g.leave(now, c, out)
 		return
 	}
-	b := beat{g: g, now: now, c: c, out: out}
-	if f := b.identify(); f.Failed() {
-		refuse(out, c, f)
+	if m := g.members[c.MemberID]; m != nil && g.idle(now, c, m) {
+		m.sessionEnds = now.Mono + g.sessionTimeout(m)
+		reply(out, c, c.ReplyTo, g.answer(now, c, m, false))
 		return
 	}
-	if b.known != nil {
-		b.known.sessionEnds = now.Mono + g.sessionTimeout(b.known)
-		if b.idle() {
-			b.answer(b.known)
-			return
+	b := beat{g: g, now: now, c: c, out: out}
+	f := b.identify()
+	if !f.Failed() {
+		if b.known != nil {
+			b.known.sessionEnds = now.Mono + g.sessionTimeout(b.known)
 		}
+		f = b.change()
 	}
-	if f := b.change(); f.Failed() {
-		out.Records = out.Records[:0]
-		g.topology = neverLooked
+	if f.Failed() {
+		out.Reset()
 		refuse(out, c, f)
 	}
+}
+
+// idle reports that there is nothing to decide: the common case, which costs the same however large the group is.
+func (g *Group) idle(now step.Now, c *protocol.HeartbeatConsumer, m *member) bool {
+	return c.MemberEpoch == m.epoch && m.settled(g.targetEpoch) && m.classic == nil && !c.TopicsSet && !c.RegexSet &&
+		(c.Assignor == "" || c.Assignor == m.assignor) && (c.RebalanceTimeout < 0 || millis(c.RebalanceTimeout) == m.rebalanceTimeout) &&
+		(c.Rack == "" || c.Rack == m.rack) && (c.InstanceID == "" || c.InstanceID == m.instanceID) &&
+		c.ClientID == m.clientID && c.ClientHost == m.clientHost && !g.mustLook(now)
+}
+
+// answer tells a member its epoch; the assignment is added by who knows that it is wanted.
+func (g *Group) answer(now step.Now, c *protocol.HeartbeatConsumer, m *member, changed bool) *protocol.ConsumerHeartbeat {
+	return &protocol.ConsumerHeartbeat{Answer: protocol.Answer{ID: c.ID}, MemberID: m.id, MemberEpoch: m.epoch, Interval: g.interval(now, m, changed)}
 }
 
 // validate holds what can be said without knowing the sender. Source: GroupCoordinatorService.throwIfConsumerGroupHeartbeatRequestIsInvalid.
@@ -159,15 +172,6 @@ func (b *beat) memberID() string {
 	return id.String()
 }
 
-// idle reports that there is nothing to decide: the common case, which costs the same however large the group is.
-func (b *beat) idle() bool {
-	m, c := b.known, b.c
-	return m.settled(b.g.targetEpoch) && m.classic == nil && !c.TopicsSet && !c.RegexSet &&
-		(c.Assignor == "" || c.Assignor == m.assignor) && (c.RebalanceTimeout < 0 || millis(c.RebalanceTimeout) == m.rebalanceTimeout) &&
-		(c.Rack == "" || c.Rack == m.rack) && (c.InstanceID == "" || c.InstanceID == m.instanceID) && c.ClientID == m.clientID && c.ClientHost == m.clientHost &&
-		!b.g.mustLook(b.now)
-}
-
 func millis(d time.Duration) int32 { return int32(min(d.Milliseconds(), math.MaxInt32)) }
 
 // describe puts what the request says into next.
@@ -238,24 +242,22 @@ func (b *beat) change() protocol.Fault {
 	}
 	r := reconciliation{g: g, m: next, epoch: targetEpoch, wanted: g.topicIDs(next, ch.resolved), owned: b.c.Owned, ownedSet: b.c.OwnedSet, subscribed: subscribed}
 	if f := r.run(); f.Failed() {
+		g.topology = neverLooked // what look saw is not written
 		return f
 	}
 	if isNew || !next.sameAssignment(&b.before) {
 		out.Records = append(out.Records, g.currentRecord(next))
 	}
-	b.answer(next)
+	answer := g.answer(b.now, b.c, next, len(out.Records) > 0)
+	if b.full() || isNew || !next.assigned.samePartitions(b.before.assigned) {
+		answer.AssignmentSet, answer.Assignment = true, next.assigned.rows()
+	}
+	reply(out, b.c, b.c.ReplyTo, answer)
 	return protocol.Fault{}
 }
 
-// answer tells the member its epoch and, if it asked for all or something changed, what it shall hold.
-func (b *beat) answer(m *member) {
+// full reports that the member says everything, as it does when it joins and after an error: it is told everything, too.
+func (b *beat) full() bool {
 	c := b.c
-	answer := &protocol.ConsumerHeartbeat{
-		Answer: protocol.Answer{ID: c.ID}, MemberID: m.id, MemberEpoch: m.epoch, Interval: b.g.interval(b.now, m, len(b.out.Records) > 0),
-	}
-	full := c.MemberEpoch == joinEpoch || c.RebalanceTimeout >= 0 && (c.TopicsSet || c.RegexSet) && c.OwnedSet
-	if full || b.known == nil || m != b.known && !m.assigned.samePartitions(b.before.assigned) {
-		answer.AssignmentSet, answer.Assignment = true, m.assigned.rows()
-	}
-	reply(b.out, c, c.ReplyTo, answer)
+	return c.MemberEpoch == joinEpoch || c.RebalanceTimeout >= 0 && (c.TopicsSet || c.RegexSet) && c.OwnedSet
 }

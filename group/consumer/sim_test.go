@@ -324,7 +324,7 @@ func (s *sim) disturb() {
 }
 
 func TestClientsWithFaultsNeverShareAPartitionAndSettle(t *testing.T) {
-	seeds := 150
+	seeds := 80
 	if testing.Short() {
 		seeds = 20
 	}
