@@ -15,7 +15,7 @@ import (
 // TestGroupsOfManyMembers lets clients that are slow, forgetful and doubled use a group whose log fails and whose coordinator crashes,
 // and then lets them behave. What must hold is listed in the package doc; the names are those there.
 func TestGroupsOfManyMembers(t *testing.T) {
-	seeds := uint64(100)
+	seeds := uint64(40)
 	if testing.Short() {
 		seeds = 20
 	}
@@ -328,7 +328,7 @@ func (p *party) converge() {
 			g.phase = ""
 		}
 	}
-	for range 200 {
+	for range 60 {
 		for _, g := range p.clients {
 			p.behave(g)
 		}
