@@ -17,7 +17,8 @@ import (
 	"github.com/troupe-broker/troupe/partition"
 )
 
-// Config is what the handlers of a node need of the rest of it. All fields but Advertised, LogDirs and Logger must be set.
+// Config is what the handlers of a node need of the rest of it. All fields but Advertised, LogDirs, Coordinators and Logger must be
+// set.
 type Config struct {
 	NodeID     protocol.NodeID
 	System     *actors.System
@@ -37,7 +38,9 @@ type Config struct {
 	FetchSlots FetchSlots
 	// ProducerIDs is the allocator made by cluster.NewProducerIDs.
 	ProducerIDs actors.PID
-	Logger      *slog.Logger
+	// Coordinators finds those of groups and transactions; without it every group and transaction is COORDINATOR_NOT_AVAILABLE.
+	Coordinators Coordinators
+	Logger       *slog.Logger
 }
 
 // Images holds the newest metadata image.
@@ -90,6 +93,9 @@ type Server struct {
 func NewServer(c Config) *Server {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Coordinators == nil {
+		c.Coordinators = noCoordinators{}
 	}
 	return &Server{Config: c, table: newTable()}
 }

@@ -3,28 +3,15 @@ package api
 // skipped says of every request that Apache Kafka 4.3.1 knows and we do not serve why that is so. Keys 4-7 have no valid version
 // since 4.0. A key is either here or in the table: TestEveryKeyIsServedOrSkipped.
 var skipped = map[int16]string{
-	8:  needsCoordinator, // OffsetCommit
-	9:  needsCoordinator, // OffsetFetch
-	10: needsCoordinator, // FindCoordinator: absent, so that a client says "unsupported" instead of waiting for a coordinator
-	11: needsCoordinator, // JoinGroup
-	12: needsCoordinator, // Heartbeat
-	13: needsCoordinator, // LeaveGroup
-	14: needsCoordinator, // SyncGroup
-	15: needsCoordinator, // DescribeGroups
-	16: needsCoordinator, // ListGroups
-	42: needsCoordinator, // DeleteGroups
-	47: needsCoordinator, // OffsetDelete
-	68: needsCoordinator, // ConsumerGroupHeartbeat
-	69: needsCoordinator, // ConsumerGroupDescribe
-	76: needsCoordinator, // ShareGroupHeartbeat
-	77: needsCoordinator, // ShareGroupDescribe
-	78: needsCoordinator, // ShareFetch
-	79: needsCoordinator, // ShareAcknowledge
-	88: needsCoordinator, // StreamsGroupHeartbeat
-	89: needsCoordinator, // StreamsGroupDescribe
-	90: needsCoordinator, // DescribeShareGroupOffsets
-	91: needsCoordinator, // AlterShareGroupOffsets
-	92: needsCoordinator, // DeleteShareGroupOffsets
+	76: needsShare, // ShareGroupHeartbeat
+	77: needsShare, // ShareGroupDescribe
+	78: needsShare, // ShareFetch
+	79: needsShare, // ShareAcknowledge
+	88: needsShare, // StreamsGroupHeartbeat
+	89: needsShare, // StreamsGroupDescribe
+	90: needsShare, // DescribeShareGroupOffsets
+	91: needsShare, // AlterShareGroupOffsets
+	92: needsShare, // DeleteShareGroupOffsets
 
 	24: needsTransactions, // AddPartitionsToTxn
 	25: needsTransactions, // AddOffsetsToTxn
@@ -82,7 +69,7 @@ var skipped = map[int16]string{
 }
 
 const (
-	needsCoordinator  = "group coordinators are not built yet"
+	needsShare        = "share and streams groups are not built yet"
 	needsTransactions = "transaction coordinators are not built yet"
 	needsSecurity     = "authentication and authorization are not built yet"
 	needsReplication  = "replication between nodes is not built yet"

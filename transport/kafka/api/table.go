@@ -30,6 +30,26 @@ func rows() []Row {
 			`replica i32; isolation i8 2+; topics []{ name str; partitions []{ partition i32; epoch i32 4+; timestamp i64 } }; timeout i32 10+`)},
 		{Key: 3, Name: "Metadata", Min: 0, Max: 13, handle: handleMetadata, layout: mustLayout(
 			`topics []{ id uuid 10+; name str }; auto bool 4+; clusterOperations bool 8-10; topicOperations bool 8+`)},
+		{Key: 8, Name: "OffsetCommit", Min: 2, Max: 10, handle: handleOffsetCommit, layout: mustLayout(
+			`group str; generation i32; member str; instance str 7+; retention i64 2-4;
+			topics []{ name str 0-9; id uuid 10+; partitions []{ partition i32; offset i64; epoch i32 6+; metadata str } }`)},
+		{Key: 9, Name: "OffsetFetch", Min: 1, Max: 10, handle: handleOffsetFetch, layout: mustLayout(
+			`group str 0-7; topics []{ name str; partitions []i32 } 0-7; groups []{ group str; member str 9+; epoch i32 9+;
+			topics []{ name str 8-9; id uuid 10+; partitions []i32 } } 8+; stable bool 7+`)},
+		{Key: 10, Name: "FindCoordinator", Min: 0, Max: 6, handle: handleFindCoordinator, layout: mustLayout(
+			`key str 0-3; type i8 1+; keys []str 4+`)},
+		{Key: 11, Name: "JoinGroup", Min: 0, Max: 9, handle: handleJoinGroup, layout: mustLayout(
+			`group str; session i32; rebalance i32 1+; member str; instance str 5+; type str; protocols []{ name str; metadata bytes }; reason str 8+`)},
+		{Key: 12, Name: "Heartbeat", Min: 0, Max: 4, handle: handleHeartbeat, layout: mustLayout(
+			`group str; generation i32; member str; instance str 3+`)},
+		{Key: 13, Name: "LeaveGroup", Min: 0, Max: 5, handle: handleLeaveGroup, layout: mustLayout(
+			`group str; member str 0-2; members []{ member str; instance str; reason str 5+ } 3+`)},
+		{Key: 14, Name: "SyncGroup", Min: 0, Max: 5, handle: handleSyncGroup, layout: mustLayout(
+			`group str; generation i32; member str; instance str 3+; type str 5+; protocol str 5+; assignments []{ member str; assignment bytes }`)},
+		{Key: 15, Name: "DescribeGroups", Min: 0, Max: 6, handle: handleDescribeGroups, layout: mustLayout(
+			`groups []str; operations bool 3+`)},
+		{Key: 16, Name: "ListGroups", Min: 0, Max: 5, handle: handleListGroups, layout: mustLayout(
+			`states []str 4+; types []str 5+`)},
 		{Key: keyApiVersions, Name: "ApiVersions", Min: 0, Max: 4, handle: handleApiVersions, layout: mustLayout(
 			`software str 3+; version str 3+`)},
 		{Key: 19, Name: "CreateTopics", Min: 2, Max: 7, handle: handleCreateTopics, layout: mustLayout(
@@ -51,12 +71,20 @@ func rows() []Row {
 			`topics []{ name str; partitions []i32 }`)},
 		{Key: 37, Name: "CreatePartitions", Min: 0, Max: 3, handle: handleCreatePartitions, layout: mustLayout(
 			`topics []{ name str; count i32; assignments []{ brokers []i32 } }; timeout i32; validate bool`)},
+		{Key: 42, Name: "DeleteGroups", Min: 0, Max: 2, handle: handleDeleteGroups, layout: mustLayout(
+			`groups []str`)},
 		{Key: 44, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, handle: handleIncrementalAlterConfigs, layout: mustLayout(
 			`resources []{ type i8; name str; configs []{ name str; op i8; value str } }; validate bool`)},
+		{Key: 47, Name: "OffsetDelete", Min: 0, Max: 0, handle: handleOffsetDelete, layout: mustLayout(
+			`group str; topics []{ name str; partitions []{ partition i32 } }`)},
 		{Key: 60, Name: "DescribeCluster", Min: 0, Max: 2, handle: handleDescribeCluster, layout: mustLayout(
 			`operations bool; endpoints i8 1+; fenced bool 2+`)},
 		{Key: 61, Name: "DescribeProducers", Min: 0, Max: 0, handle: handleDescribeProducers, layout: mustLayout(
 			`topics []{ name str; partitions []i32 }`)},
+		{Key: 68, Name: "ConsumerGroupHeartbeat", Min: 0, Max: 1, handle: handleConsumerGroupHeartbeat, layout: mustLayout(
+			`group str; member str; epoch i32; instance str; rack str; timeout i32; names []str; regex str 1+; assignor str; topics []{ id uuid; partitions []i32 }`)},
+		{Key: 69, Name: "ConsumerGroupDescribe", Min: 0, Max: 1, handle: handleConsumerGroupDescribe, layout: mustLayout(
+			`groups []str; operations bool`)},
 		{Key: 75, Name: "DescribeTopicPartitions", Min: 0, Max: 0, handle: handleDescribeTopicPartitions, layout: mustLayout(
 			`topics []{ name str }; limit i32; cursor ?{ name str; partition i32 }`)},
 	}

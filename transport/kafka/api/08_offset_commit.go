@@ -1,0 +1,127 @@
+package api
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/cluster/image"
+)
+
+// OffsetCommit: v2-10.
+//
+// Behaviour:
+//   - Answered when the offsets are committed. A row of a topic or partition that does not exist is refused by itself, and the others
+//     are committed.
+//   - Generation -1 without member id commits for a group that nobody is a member of, the empty group id included.
+//   - The topic's id is stored with the offset in every version: a topic created later under the same name does not inherit it.
+//
+// Version history:
+//   - v2-4: retention time (KIP-211 ended it); v6: leader epochs (KIP-320); v7: static members (KIP-345); v8: flexible
+//   - v9: the consumer protocol (KIP-848): GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH, which are ILLEGAL_GENERATION and
+//     UNSUPPORTED_VERSION before; v10: topic ids (KIP-848)
+//
+// Skipped: v0 and v1, which Kafka 4.0 removed; v0 kept offsets in ZooKeeper.
+//
+// Source: KafkaApis.handleOffsetCommitRequest, OffsetMetadataManager.commitOffset.
+
+const (
+	// retentionMax is the longest retention time taken at its word, in milliseconds: two centuries.
+	retentionMax = 200 * 365 * 24 * 3_600_000
+
+	offsetCommitSinceConsumer = 9
+	offsetCommitSinceTopicID  = 10
+)
+
+func handleOffsetCommit(c *Call) {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	if !c.read(req) {
+		return
+	}
+	cmd := &protocol.CommitOffsets{
+		Member: c.member(req.Group, req.MemberID, req.InstanceID), Generation: req.Generation, ProducerID: protocol.NoProducerID, ProducerEpoch: -1, Retention: -1,
+	}
+	if ms := req.RetentionTimeMillis; ms >= 0 {
+		cmd.Retention = time.Duration(min(ms, retentionMax)) * time.Millisecond
+	}
+	found := c.offsetsOf(req, cmd)
+	done := func(m *protocol.OffsetsCommitted) { c.offsetsCommitted(req, m.Codes) }
+	if !found {
+		done(cmd.Failed(protocol.None).(*protocol.OffsetsCommitted))
+		return
+	}
+	askGroup(c, req.Group, cmd, groupWait, done)
+}
+
+// offsetsOf flattens the rows of a request into cmd and reports whether any can be committed.
+func (c *Call) offsetsOf(req *kmsg.OffsetCommitRequest, cmd *protocol.CommitOffsets) (found bool) {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	cmd.Offsets = make([]protocol.CommitOffset, 0, n)
+	img := c.Conn.Images.Load()
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		topic, unknown := c.committedTopic(img, t)
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			row := protocol.CommitOffset{Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition, Offset: p.Offset, LeaderEpoch: protocol.NoLeaderEpoch, Metadata: text(p.Metadata), Code: unknown}
+			if c.Version >= 6 {
+				row.LeaderEpoch = protocol.LeaderEpoch(p.LeaderEpoch)
+			}
+			if topic != nil {
+				row.Topic, row.TopicID = topic.Name, topic.ID
+				if !hasPartition(topic, p.Partition) {
+					row.Code = protocol.UnknownTopicOrPartition
+				}
+			}
+			found = found || row.Code == protocol.None
+			cmd.Offsets = append(cmd.Offsets, row)
+		}
+	}
+	return found
+}
+
+// committedTopic is the topic that a row of a request names, or why there is none.
+func (c *Call) committedTopic(img *image.Image, t *kmsg.OffsetCommitRequestTopic) (*image.Topic, protocol.Code) {
+	if c.Version >= offsetCommitSinceTopicID {
+		if topic := topicByID(img, t.TopicID); topic != nil {
+			return topic, protocol.None
+		}
+		return nil, protocol.UnknownTopicID
+	}
+	if topic, ok := img.Topic(t.Topic); ok {
+		return topic, protocol.None
+	}
+	return nil, protocol.UnknownTopicOrPartition
+}
+
+func (c *Call) offsetsCommitted(req *kmsg.OffsetCommitRequest, codes []protocol.Code) {
+	out := kmsg.NewPtrOffsetCommitResponse()
+	out.Topics = make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		rows := make([]kmsg.OffsetCommitResponseTopicPartition, len(t.Partitions))
+		for j := range rows {
+			rows[j] = kmsg.OffsetCommitResponseTopicPartition{Partition: t.Partitions[j].Partition, ErrorCode: c.Conn.failed(c.commitCode(codes[0]))}
+			codes = codes[1:]
+		}
+		out.Topics[i] = kmsg.OffsetCommitResponseTopic{Topic: t.Topic, TopicID: t.TopicID, Partitions: rows}
+	}
+	c.reply(out)
+}
+
+// commitCode is a code as the version knows it. Source: OffsetMetadataManager.validateOffsetCommit.
+func (c *Call) commitCode(code protocol.Code) protocol.Code {
+	if c.Version < offsetCommitSinceConsumer {
+		switch code {
+		case protocol.GroupIDNotFound:
+			return protocol.IllegalGeneration
+		case protocol.StaleMemberEpoch:
+			return protocol.UnsupportedVersion
+		}
+	}
+	return code
+}
