@@ -24,10 +24,12 @@ type replicaActor struct {
 	producers *producer.State
 	leader    *replica.Leader
 	awaits    replica.Awaits
-	questions questions // to transaction coordinators
-	turn      *turn     // nil while nothing is collected
-	purges    []purge   // whose log start is not durable yet, oldest first
-	snapshot  *snapshot // of the producers, on its way to the disk
+	questions questions        // to transaction coordinators
+	turn      *turn            // nil while nothing is collected
+	purges    []purge          // whose log start is not durable yet, oldest first
+	snapshot  *snapshot        // of the producers, on its way to the disk
+	rounding  *beginRound      // waits for a flush
+	replacing *replaceSegments // waits for a snapshot, or for the flush that puts it in place
 
 	ending    ending
 	moved     bool // something in the View changed since it was published
@@ -96,6 +98,10 @@ func (a *replicaActor) Receive(ctx *actors.Context, msg any) {
 		a.describeProducers(ctx, m)
 	case *lead:
 		a.lead(ctx, m)
+	case *beginRound:
+		a.beginRound(ctx, m)
+	case *replaceSegments:
+		a.replaceSegments(ctx, m)
 	case housekeep:
 		a.housekeep(ctx, m)
 	case *snapshotSaved:
@@ -122,6 +128,7 @@ func (a *replicaActor) Receive(ctx *actors.Context, msg any) {
 func (a *replicaActor) EndTurn(ctx *actors.Context) {
 	a.write(ctx)
 	a.flushIfDue(ctx)
+	a.replaceWhenSafe(ctx)
 	a.settle(ctx)
 	a.trimIfFull(ctx)
 	a.savePurges(ctx)
@@ -239,6 +246,8 @@ func (a *replicaActor) retire(ctx *actors.Context, why ending) {
 	}
 	a.shut(protocol.NotLeaderOrFollower, "the node is stopping")
 	a.refuseHeld(ctx, a.fault())
+	a.answerRound(ctx)
+	a.refuseReplacing(ctx, a.fault())
 	a.wakeAll(ctx)
 	a.flush(ctx)
 }
@@ -279,6 +288,8 @@ func (a *replicaActor) abandon(ctx *actors.Context, code protocol.Code, reason s
 		p.answer(ctx, protocol.Fault{Code: code, Reason: reason}, -1)
 	}
 	a.purges = nil
+	a.answerRound(ctx)
+	a.refuseReplacing(ctx, protocol.Fault{Code: code, Reason: reason})
 	a.wakeAll(ctx)
 }
 

@@ -131,6 +131,7 @@ func (a *replicaActor) flushed(ctx *actors.Context, m *flushed) {
 		a.fail(ctx, err)
 		return
 	}
+	a.answerRound(ctx)
 	if a.reporting {
 		a.report(ctx)
 	}
@@ -277,6 +278,7 @@ func (a *replicaActor) snapshotSaved(ctx *actors.Context, m *snapshotSaved) {
 		a.snapshotBytes += snapshotEvery // the next housekeep tries again
 		if a.ending == serving {
 			a.purged(ctx, s.offset, m.err)
+			a.refuseReplacing(ctx, protocol.Fault{Code: protocol.KafkaStorageError, Reason: m.err.Error()})
 		}
 	default:
 		a.fail(ctx, m.err)

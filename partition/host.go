@@ -45,13 +45,17 @@ type HostConfig struct {
 	// how often, and for how long, a partition asks again while the transaction before is still ending. Backoff 0 means 20 ms.
 	AddPartitionsBackoff, AddPartitionsBackoffMax time.Duration
 
+	// Cleaner tells the settings of compaction in force, whenever the cleaner looks for work; nil means the defaults. Any goroutine.
+	Cleaner func() CleanerConfig
+
 	// AdjustLog changes the configuration of every log; nil in a broker. The simulator makes segments smaller than a topic may.
 	AdjustLog func(*protocol.LogConfig)
 
-	// OnFlush, OnOffline and OnRecovered observe; each may be nil, is called in an actor's turn and must not block.
+	// OnFlush, OnOffline, OnRecovered and OnCleaned observe; each may be nil, is called in an actor's turn and must not block.
 	OnFlush     func(Flush)
 	OnOffline   func(protocol.TopicPartition, protocol.Fault)
 	OnRecovered func(protocol.TopicPartition, storage.Recovered)
+	OnCleaned   func(Cleaned)
 }
 
 // Dir is one log directory. Name is for people, ID its directory.id.
@@ -125,6 +129,7 @@ type Host struct {
 
 	touchedFrom, retainedFrom protocol.TopicPartition // where the two walks go on
 	leaving                   *leaving                // a clean stop is going on
+	cleaner                   actors.PID              // zero when it has ended
 }
 
 // NewHost is the Spec of the partition host. It has one child for every partition it hosts and one flusher for every log directory.
@@ -190,6 +195,8 @@ func (h *Host) Receive(ctx *actors.Context, msg any) {
 		h.closeLogs(ctx, m)
 	case *dirClosed:
 		h.dirClosed(ctx, m)
+	case cleanerClosed:
+		h.cleaner = actors.PID{}
 	case actors.Terminated:
 		h.terminated(ctx, m)
 	case actors.Started:
@@ -228,6 +235,19 @@ func (h *Host) start(ctx *actors.Context) {
 		ctx.Offload(func() any { return scan(d, logger) })
 	}
 	h.startWalks(ctx)
+	h.startCleaner(ctx)
+}
+
+// startCleaner spawns the actor that compacts logs.
+func (h *Host) startCleaner(ctx *actors.Context) {
+	c := &cleaner{
+		table: h.config.Table, clock: h.config.Clock, settings: h.config.Cleaner, observe: h.config.OnCleaned, host: ctx.Self(),
+		skipped: map[protocol.TopicPartition]bool{}, bad: map[protocol.TopicPartition]*Handle{},
+	}
+	for _, d := range h.dirs {
+		c.dirs = append(c.dirs, &cleanerDir{name: d.name, fs: d.fs})
+	}
+	h.cleaner = ctx.Spawn(actors.Spec{Name: "cleaner", New: func() actors.Actor { return c }})
 }
 
 // stop answers whoever still waits.

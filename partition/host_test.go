@@ -250,6 +250,7 @@ func TestUnreadableDirectoryKeepsItsCheckpoints(t *testing.T) {
 	h.turn(checkpointTick{})
 	h.run()
 	h.turn(&CloseLogs{Head: protocol.Head{ReplyTo: clientPID, ID: 2}})
+	h.turn(cleanerClosed{})
 	if closed := actortest.Take[*LogsClosed](t, h.run()); closed.Err == nil {
 		t.Error("a clean stop of a directory that could not be read")
 	}

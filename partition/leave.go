@@ -51,6 +51,9 @@ func (h *Host) closeLogs(ctx *actors.Context, m *CloseLogs) {
 		return
 	}
 	h.leaving = &leaving{by: m}
+	if !h.cleaner.IsZero() {
+		ctx.Send(h.cleaner, closeCleaner{})
+	}
 	for _, d := range h.dirs {
 		for _, p := range d.queue {
 			h.allReady(ctx, p, stopping)
@@ -82,7 +85,7 @@ func (h *Host) leave(ctx *actors.Context) {
 		}
 		return true
 	})
-	if l.running > 0 {
+	if l.running > 0 || !h.cleaner.IsZero() {
 		return
 	}
 	for _, d := range h.dirs {

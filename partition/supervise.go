@@ -23,6 +23,11 @@ const (
 
 // terminated buries a child.
 func (h *Host) terminated(ctx *actors.Context, m actors.Terminated) {
+	if h.cleaner.Equal(m.Who) && !h.cleaner.IsZero() {
+		h.cleaner = actors.PID{}
+		ctx.Logger().Error("compaction has ended until the node restarts", slog.Any("cause", m.Cause))
+		return
+	}
 	name := m.Who.ID()[strings.LastIndexByte(m.Who.ID(), '/')+1:]
 	for _, d := range h.dirs {
 		if d.place.flusher.Equal(m.Who) {

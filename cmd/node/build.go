@@ -84,8 +84,9 @@ type Node struct {
 
 // resolved are the settings in force under one image.
 type resolved struct {
-	image *image.Image
-	api   api.Settings
+	image   *image.Image
+	api     api.Settings
+	cleaner partition.CleanerConfig
 }
 
 // Build opens and locks the directories and spawns the actors. It does not wait for them: Config.Ready says when they are ready, and
@@ -166,7 +167,7 @@ func (n *Node) hostConfig() partition.HostConfig {
 		VerifyTransactions:      func() bool { return n.images.Broker().Bool("transaction.partition.verification.enable") },
 		AddPartitionsBackoff:    n.settings.Duration("add.partitions.to.txn.retry.backoff.ms"),
 		AddPartitionsBackoffMax: n.settings.Duration("add.partitions.to.txn.retry.backoff.max.ms"),
-		OnFlush:                 n.metrics.Flushed, OnRecovered: n.recovered,
+		OnFlush:                 n.metrics.Flushed, OnRecovered: n.recovered, OnCleaned: n.metrics.Cleaned, Cleaner: n.cleaner,
 	}
 	for _, d := range n.logDirs() {
 		c.Dirs = append(c.Dirs, partition.Dir{Name: d.path, FS: d.fs})
@@ -262,11 +263,16 @@ func (n *Node) apiDirs() (out []api.LogDir) {
 	return out
 }
 
-// apiSettings are the settings in force now. They are resolved once for every image, which is when dynamic ones can change.
-func (n *Node) apiSettings() *api.Settings {
+// apiSettings and cleaner are the settings in force now.
+func (n *Node) apiSettings() *api.Settings { return &n.inForce().api }
+
+func (n *Node) cleaner() partition.CleanerConfig { return n.inForce().cleaner }
+
+// inForce are the settings in force now. They are resolved once for every image, which is when dynamic ones can change.
+func (n *Node) inForce() *resolved {
 	img := n.images.Load()
 	if r := n.current.Load(); r != nil && r.image == img {
-		return &r.api
+		return r
 	}
 	values := n.settings.Values()
 	values.Default, values.Dynamic = img.DefaultBrokerConfig(), img.BrokerConfig(n.settings.NodeID)
@@ -278,9 +284,13 @@ func (n *Node) apiSettings() *api.Settings {
 	r := &resolved{img, api.Settings{
 		AutoCreateTopicsEnable: b.AutoCreateTopics, FetchMaxBytes: int32(b.FetchMaxBytes),
 		MaxRequestPartitionSizeLimit: int32(b.Int("max.request.partition.size.limit")),
+	}, partition.CleanerConfig{
+		Disabled: !b.Bool("log.cleaner.enable") || b.Int("log.cleaner.threads") == 0, Backoff: b.Duration("log.cleaner.backoff.ms"),
+		MapBytes: b.Int("log.cleaner.dedupe.buffer.size"), MapFactor: b.Float("log.cleaner.io.buffer.load.factor"),
+		BytesPerSecond: b.Float("log.cleaner.io.max.bytes.per.second"),
 	}}
 	n.current.Store(r)
-	return &r.api
+	return r
 }
 
 var errNotReady = errors.New("recovering logs and metadata")

@@ -37,6 +37,9 @@ type Metrics struct {
 	registry *prometheus.Registry
 	fsync    *prometheus.HistogramVec
 	failed   *prometheus.CounterVec
+	cleaned  *prometheus.CounterVec
+	rounds   *prometheus.CounterVec
+	dirty    prometheus.Gauge
 }
 
 // NewMetrics registers everything; nothing is computed before a scrape.
@@ -49,7 +52,10 @@ func NewMetrics(s Sources) *Metrics {
 		}, []string{"dir", "how"}),
 		failed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_fsync_failures_total", Help: "Flushes that failed and took logs offline."}, []string{"dir"}),
 	}
-	m.registry.MustRegister(m.fsync, m.failed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collector{s})
+	m.cleaned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_compaction_bytes_total", Help: "Bytes that compaction read, wrote and removed."}, []string{"what"})
+	m.rounds = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_compaction_rounds_total", Help: "Logs that compaction went through, by how it ended."}, []string{"end"})
+	m.dirty = prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_compaction_last_dirty_ratio", Help: "Share of the log compacted last that was new."})
+	m.registry.MustRegister(m.fsync, m.failed, m.cleaned, m.rounds, m.dirty, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collector{s})
 	return m
 }
 
@@ -68,6 +74,19 @@ func (m *Metrics) Flushed(f partition.Flush) {
 	if f.Err != nil {
 		m.failed.WithLabelValues(f.Dir).Inc()
 	}
+}
+
+// Cleaned counts a round of compaction; it is the partition package's hook.
+func (m *Metrics) Cleaned(c partition.Cleaned) {
+	if c.Err != nil {
+		m.rounds.WithLabelValues("failed").Inc()
+		return
+	}
+	m.rounds.WithLabelValues("done").Inc()
+	m.dirty.Set(c.Ratio)
+	m.cleaned.WithLabelValues("read").Add(float64(c.Stats.Read))
+	m.cleaned.WithLabelValues("written").Add(float64(c.Stats.Written))
+	m.cleaned.WithLabelValues("removed").Add(float64(max(c.Stats.Removed, 0)))
 }
 
 // collector reads the sources during a scrape. It describes nothing in advance ("unchecked"): which APIs and errors have rows depends
