@@ -3,13 +3,13 @@ package config
 // brokerGroupKeys concern consumer, share and streams groups and committed offsets. Source: GroupCoordinatorConfig, ShareGroupConfig,
 // ShareCoordinatorConfig.
 var brokerGroupKeys = []Key{
-	{Name: "group.min.session.timeout.ms", Type: Int, Default: "6000",
+	{Name: "group.min.session.timeout.ms", Type: Int, Default: "6000", Enforced: true,
 		Doc: "Shortest session timeout a member of a classic group may ask for, in milliseconds."},
-	{Name: "group.max.session.timeout.ms", Type: Int, Default: "1800000",
+	{Name: "group.max.session.timeout.ms", Type: Int, Default: "1800000", Enforced: true,
 		Doc: "Longest session timeout a member of a classic group may ask for, in milliseconds."},
-	{Name: "group.initial.rebalance.delay.ms", Type: Int, Default: "3000",
+	{Name: "group.initial.rebalance.delay.ms", Type: Int, Default: "3000", Enforced: true,
 		Doc: "Milliseconds an empty classic group waits for more members before its first rebalance."},
-	{Name: "group.max.size", Type: Int, Default: maxInt, Valid: atLeast(1),
+	{Name: "group.max.size", Type: Int, Default: maxInt, Valid: atLeast(1), Enforced: true,
 		Doc: "Members of a classic group."},
 	{Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer", Valid: someOf("classic", "consumer", "share", "streams"),
 		Doc: "Group protocols that are offered."},

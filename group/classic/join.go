@@ -51,21 +51,34 @@ func fits(in *protocol.JoinGroup) bool {
 }
 
 // hasRoom reports whether group.max.size lets the member join. While members join again those that came first are let in, so that a
-// group over a lowered bound shrinks. Source: GroupMetadataManager.acceptJoiningMember; unlike there a static member that comes back
-// without its id has its own place.
+// group over a lowered bound shrinks. Source: GroupMetadataManager.acceptJoiningMember; unlike there a static member keeps its place
+// while it is away, so it is let in without its id, and the others cannot fill the group beyond the bound (E6, KAFKA-9844).
 func (g *Group) hasRoom(in *protocol.JoinGroup) bool {
 	m := g.byID[in.MemberID]
 	if in.MemberID == "" && in.InstanceID != "" {
 		m = g.byStatic[in.InstanceID]
 	}
 	switch {
-	case g.cfg.MaxSize == 0 || g.state == empty:
+	case g.cfg.MaxSize == 0 || g.state == empty || len(g.members) < g.cfg.MaxSize:
 		return true
-	case g.state == preparing:
-		return m != nil && m.join != nil || g.joining < g.cfg.MaxSize
-	default:
-		return m != nil || len(g.members) < g.cfg.MaxSize
+	case g.state != preparing:
+		return m != nil
+	case m != nil && m.join != nil:
+		return true
+	case m != nil && m.instance != "":
+		return g.joining < g.cfg.MaxSize
 	}
+	return g.joining+g.staticAway() < g.cfg.MaxSize
+}
+
+// staticAway counts the static members that have not joined again yet.
+func (g *Group) staticAway() (n int) {
+	for _, m := range g.byStatic {
+		if m.join == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // turnAway refuses a member there is no room for. The others may have waited for it alone.

@@ -94,6 +94,9 @@ func (p *party) settle() {
 	if p.g.state != stable && p.g.state != empty {
 		return
 	}
+	if p.cfg.MaxSize > 0 && len(p.g.members) > p.cfg.MaxSize {
+		p.t.Errorf("E6: %d members, over %d", len(p.g.members), p.cfg.MaxSize)
+	}
 	fresh := New(testGroup, p.cfg)
 	from := max(0, len(p.log)-1) // a record holds all of the group
 	if p.settles++; p.settles%64 == 0 {
@@ -323,10 +326,8 @@ func (p *party) synced(g *guest, in *protocol.SyncGroup, m *protocol.GroupSynced
 func (p *party) converge() {
 	p.fail = nil
 	for _, g := range p.clients {
-		g.waits = 0
-		if g.phase == "joining" || g.phase == "syncing" {
-			g.phase = ""
-		}
+		// All join again: after a crash only the chosen protocol of a member is known, which another may not speak.
+		g.waits, g.phase = 0, ""
 	}
 	for range 60 {
 		for _, g := range p.clients {
