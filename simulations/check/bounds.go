@@ -13,7 +13,7 @@ func bounds(_ *Index, p *Partition) (out []Anomaly) {
 			out = append(out, p.anomaly(Bounds, "log start %d, last stable %d, high watermark %d (%v)", op.LogStart, op.LastStable, op.HighWatermark, op))
 		}
 		for _, r := range op.Reads {
-			if r.Offset >= op.HighWatermark {
+			if r.Offset >= op.HighWatermark || op.Committed && r.Offset >= op.LastStable {
 				out = append(out, p.anomaly(Bounds, "%v returned offset %d", op, r.Offset))
 				break
 			}

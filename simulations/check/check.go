@@ -33,6 +33,8 @@ const (
 	Bounds              Class = "bounds"
 	WatermarkBack       Class = "watermark-back"
 	Phantom             Class = "phantom"
+	AbortedRead         Class = "aborted-read"
+	TornTransaction     Class = "torn-transaction"
 )
 
 // Anomaly is one violation, with the evidence.
@@ -72,6 +74,8 @@ var checkers = []struct {
 	{false, logStart},
 	{true, bounds},
 	{false, watermark},
+	{true, abortedReads},
+	{false, tornTransactions},
 }
 
 // Check runs every checker and returns what they found, at most anomaliesMax of each class and partition.
@@ -96,17 +100,23 @@ func (x *Index) Check() (out []Anomaly) {
 }
 
 func (o *Op) String() string {
+	if o == nil {
+		return "nothing"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "#%d p%d %v %v", o.Index, o.Process, o.Func, o.Outcome)
 	switch o.Func {
 	case Send:
 		fmt.Fprintf(&b, " %d..%d@%d acks=%d", o.Values[0], o.Values[len(o.Values)-1], o.Offset, o.Acks)
 	case Poll:
-		fmt.Fprintf(&b, " from %d, %d records, hw %d", o.Position, len(o.Reads), o.HighWatermark)
+		fmt.Fprintf(&b, " from %d, %d records, hw %d, lso %d", o.Position, len(o.Reads), o.HighWatermark, o.LastStable)
 	case ListOffsets:
 		fmt.Fprintf(&b, " at %d = %d", o.At, o.Offset)
 	case DeleteRecords:
 		fmt.Fprintf(&b, " before %d = %d", o.Before, o.Offset)
+	}
+	if o.Txn > 0 {
+		fmt.Fprintf(&b, " txn %d", o.Txn)
 	}
 	if o.Era > 0 {
 		fmt.Fprintf(&b, " era %d", o.Era)

@@ -35,10 +35,11 @@ const (
 	DeleteRecords
 	CreateTopic
 	DeleteTopic
+	EndTxn
 )
 
 func (f Func) String() string {
-	return [...]string{"send", "poll", "assign", "list-offsets", "delete-records", "create-topic", "delete-topic"}[f]
+	return [...]string{"send", "poll", "assign", "list-offsets", "delete-records", "create-topic", "delete-topic", "end-txn"}[f]
 }
 
 // Special timestamps of ListOffsets.
@@ -78,6 +79,12 @@ type Op struct {
 	HighWatermark int64
 	LastStable    int64
 	Final         bool // part of the final read from the beginning to the end
+	Committed     bool // with isolation level read_committed
+
+	// Txn numbers the transaction of a Send, and of the one EndTxn that it may have; 0 is none. An EndTxn with outcome Fail is known to have
+	// aborted it, whatever was asked.
+	Txn    int
+	Commit bool // EndTxn: what was asked
 
 	At        int64 // ListOffsets: the timestamp asked for
 	Timestamp int64 // ListOffsets: the timestamp answered
@@ -133,6 +140,8 @@ type History struct {
 	Topics []Topic
 	// Finished lists the partitions whose final read reached the end of the log.
 	Finished []protocol.TopicPartition
+	// FinishedCommitted are the same with isolation level read_committed: nothing in them is undecided any more.
+	FinishedCommitted []protocol.TopicPartition
 }
 
 // Recorder builds a history in real-time order.
@@ -185,6 +194,11 @@ func (r *Recorder) Topic(t Topic) {
 
 // Finish notes that the final read of key reached the end.
 func (r *Recorder) Finish(key protocol.TopicPartition) { r.h.Finished = append(r.h.Finished, key) }
+
+// FinishCommitted notes that the final read of key with isolation level read_committed reached the end.
+func (r *Recorder) FinishCommitted(key protocol.TopicPartition) {
+	r.h.FinishedCommitted = append(r.h.FinishedCommitted, key)
+}
 
 // History returns what was recorded; the recorder goes on owning it.
 func (r *Recorder) History() *History { return &r.h }

@@ -17,6 +17,7 @@ type Index struct {
 	// Deleted is the first deletion of each topic that may have happened.
 	Deleted map[protocol.TopicID]*Op
 	Created map[protocol.TopicID]*Op
+	txns    map[int]*txn
 }
 
 // Partition is one partition of one incarnation of a topic.
@@ -34,6 +35,9 @@ type Partition struct {
 	// Read are the values polls returned with outcome OK; FinalRead those of the final read.
 	Read, FinalRead map[int64]bool
 	Finished        bool
+	// FinalCommitted are the values of the final read with isolation level read_committed.
+	FinalCommitted    map[int64]bool
+	FinishedCommitted bool
 	// removed is the offset below which somebody asked to remove records (excuse.go).
 	removed int64
 }
@@ -99,7 +103,7 @@ func newLog(entries []Entry) *Log {
 func NewIndex(h *History) *Index {
 	x := &Index{
 		H: h, Writer: map[int64]*Op{}, topics: map[protocol.TopicID]*Topic{},
-		Deleted: map[protocol.TopicID]*Op{}, Created: map[protocol.TopicID]*Op{},
+		Deleted: map[protocol.TopicID]*Op{}, Created: map[protocol.TopicID]*Op{}, txns: map[int]*txn{},
 	}
 	for i := range h.Topics {
 		x.topics[h.Topics[i].ID] = &h.Topics[i]
@@ -118,6 +122,11 @@ func NewIndex(h *History) *Index {
 			p.Finished = true
 		}
 	}
+	for _, key := range h.FinishedCommitted {
+		if p := byKey[key]; p != nil {
+			p.FinishedCommitted = true
+		}
+	}
 	slices.SortFunc(x.Partitions, func(a, b *Partition) int {
 		switch {
 		case a.Key.Less(b.Key):
@@ -131,6 +140,7 @@ func NewIndex(h *History) *Index {
 		p.build(x)
 		p.removed = removedBefore(p)
 	}
+	x.noteVisible()
 	return x
 }
 
@@ -144,7 +154,8 @@ func (x *Index) noteTopic(op *Op) {
 }
 
 func (x *Index) note(op *Op, byKey map[protocol.TopicPartition]*Partition) {
-	if op.Func == CreateTopic || op.Func == DeleteTopic {
+	x.noteTxn(op)
+	if op.Func == CreateTopic || op.Func == DeleteTopic || op.Func == EndTxn {
 		return
 	}
 	if op.Func == Send && op.ByName && op.Outcome == OK && x.nameWasAmbiguous(op) {
@@ -155,7 +166,7 @@ func (x *Index) note(op *Op, byKey map[protocol.TopicPartition]*Partition) {
 	}
 	p := byKey[op.Key]
 	if p == nil {
-		p = &Partition{Key: op.Key, Topic: x.topics[op.Key.Topic], Read: map[int64]bool{}, FinalRead: map[int64]bool{}}
+		p = &Partition{Key: op.Key, Topic: x.topics[op.Key.Topic], Read: map[int64]bool{}, FinalRead: map[int64]bool{}, FinalCommitted: map[int64]bool{}}
 		if p.Topic == nil {
 			p.Topic = &Topic{ID: op.Key.Topic}
 		}
@@ -193,7 +204,11 @@ func (p *Partition) build(x *Index) {
 			add(op, Entry{Offset: r.Offset, Value: r.Value, Sum: r.Sum, By: op})
 			if op.Outcome == OK {
 				p.Read[r.Value] = true
-				p.FinalRead[r.Value] = p.FinalRead[r.Value] || op.Final
+				if op.Final && op.Committed {
+					p.FinalCommitted[r.Value] = true
+				} else if op.Final {
+					p.FinalRead[r.Value] = true
+				}
 			}
 		}
 	}

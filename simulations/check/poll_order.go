@@ -5,8 +5,8 @@ package check
 //
 // Why it suffices: the log knows every observed offset, so a record between the two polls that anybody saw was skipped; ranks, not
 // offsets, are compared, so holes nobody can see (compaction, markers) are no skips. Assign (a seek) starts anew, and so does an era:
-// what lay between was perhaps cut away.
-func pollOrder(_ *Index, p *Partition) (out []Anomaly) {
+// what lay between was perhaps cut away. Of a poll with isolation level read_committed only records count that are certainly committed.
+func pollOrder(x *Index, p *Partition) (out []Anomaly) {
 	type place struct {
 		offset int64
 		era    int
@@ -24,6 +24,7 @@ func pollOrder(_ *Index, p *Partition) (out []Anomaly) {
 		from, had := last[op.Process]
 		if had && from.era == p.era(op) {
 			switch delta := log.Rank(first.Offset) - log.Rank(from.offset); {
+			case delta > 1 && op.Committed && !x.committedBetween(log, from.offset, first.Offset):
 			case delta > 1:
 				out = append(out, p.anomaly(PollSkip, "%v starts at %d, %v ended at %d: %d records between", op, first.Offset, from.by, from.offset, delta-1))
 			case delta < 1:
@@ -31,7 +32,7 @@ func pollOrder(_ *Index, p *Partition) (out []Anomaly) {
 			}
 		}
 		if !had {
-			out = append(out, p.skippedAtStart(log, op)...)
+			out = append(out, p.skippedAtStart(x, log, op)...)
 		}
 		last[op.Process] = place{op.Reads[len(op.Reads)-1].Offset, p.era(op), op}
 	}
@@ -39,12 +40,12 @@ func pollOrder(_ *Index, p *Partition) (out []Anomaly) {
 }
 
 // skippedAtStart reports records between the position a poll asked for and the first record it got.
-func (p *Partition) skippedAtStart(log *Log, op *Op) []Anomaly {
+func (p *Partition) skippedAtStart(x *Index, log *Log, op *Op) []Anomaly {
 	first := op.Reads[0].Offset
 	if first < op.Position {
 		return []Anomaly{p.anomaly(NonmonotonicPoll, "%v asked from %d and got %d", op, op.Position, first)}
 	}
-	if n := log.Rank(first) - log.Rank(op.Position); n > 0 {
+	if n := log.Rank(first) - log.Rank(op.Position); n > 0 && (!op.Committed || x.committedBetween(log, op.Position-1, first)) {
 		return []Anomaly{p.anomaly(PollSkip, "%v asked from %d and got %d: %d records between", op, op.Position, first, n)}
 	}
 	return nil

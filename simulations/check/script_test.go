@@ -17,7 +17,8 @@ var (
 
 // script builds a history from text, one operation a line:
 //
-//	send P V[-W] @O|info|fail [acks=N] [name] [times=T,T]    poll P POS: O=V O=V [hw=N start=N lso=N] [info] [damage]
+//	send P V[-W] @O|info|fail [acks=N] [name] [times=T,T] [txn=N]    poll P POS: O=V O=V [hw=N start=N lso=N] [info] [damage]
+//	cpoll P POS: ... and cfinal P: ... with read_committed    commit|abort P N [info|fail]
 //	final P: O=V ...    assign P    list P latest=N|earliest=N|T=N    delete P B=L|info    power    kill    destroy    drop
 //
 // "x: op" invokes op under the name x and "end x" completes it. "B" before an operation addresses the topic's next incarnation.
@@ -77,9 +78,15 @@ func (s *scripted) begin(key protocol.TopicPartition, f []string) func() {
 	switch f[0] {
 	case "send":
 		outcome = s.send(&op, f[2:])
-	case "poll", "final":
-		op.Func, op.Final, op.LogStart, op.LastStable = Poll, f[0] == "final", 0, -1
+	case "poll", "final", "cpoll", "cfinal":
+		op.Func, op.Final, op.LogStart, op.LastStable = Poll, strings.HasSuffix(f[0], "final"), 0, -1
+		op.Committed = f[0][0] == 'c'
 		outcome = s.poll(&op, f[2:])
+	case "commit", "abort":
+		op.Func, op.Key, op.Txn, op.Commit = EndTxn, protocol.TopicPartition{Partition: -1}, int(s.number(f[2])), f[0] == "commit"
+		if len(f) > 3 {
+			outcome = map[string]Outcome{"info": Info, "fail": Fail}[f[3]]
+		}
 	case "assign":
 		op.Func = Assign
 	case "list":
@@ -105,7 +112,9 @@ func (s *scripted) begin(key protocol.TopicPartition, f []string) func() {
 	return func() {
 		p.Era, p.Life = s.era, s.life
 		s.rec.Complete(p, outcome)
-		if p.Final {
+		if p.Final && p.Committed {
+			s.rec.FinishCommitted(key)
+		} else if p.Final {
 			s.rec.Finish(key)
 		}
 	}
@@ -132,6 +141,8 @@ func (s *scripted) send(op *Op, f []string) Outcome {
 			outcome = Fail
 		case w == "name":
 			op.ByName = true
+		case name == "txn":
+			op.Txn = int(s.number(value))
 		case name == "acks":
 			op.Acks = int16(s.number(value))
 		case name == "times":
@@ -171,6 +182,9 @@ func (s *scripted) poll(op *Op, f []string) Outcome {
 	op.HighWatermark = s.end
 	if hw >= 0 {
 		op.HighWatermark = hw
+	}
+	if op.Committed && op.LastStable < 0 {
+		op.LastStable = op.HighWatermark
 	}
 	if op.Final {
 		op.Position = op.LogStart

@@ -19,6 +19,7 @@ const (
 	invalidPartitions       = 37
 	outOfOrderSequence      = 45
 	invalidProducerEpoch    = 47
+	invalidTxnState         = 48
 	unknownTopicID          = 100
 )
 
@@ -27,9 +28,11 @@ type ID = [16]byte
 
 // Broker is the whole state.
 type Broker struct {
-	topics    []*topic
-	ids       uint64
-	producers int64
+	topics       []*topic
+	ids          uint64
+	producers    int64
+	transactions []*transaction
+	ended        int // transactions
 	// Bug is what the model does wrong: tests plant one to see that it is found.
 	Bug Bug
 }
@@ -48,6 +51,11 @@ const (
 	DamageBytes    Bug = "a byte of a value changes"
 	StaleWatermark Bug = "a fetch shows an old high watermark"
 	KeepDeleted    Bug = "a recreated topic has the records of the deleted one"
+	ShowAborted    Bug = "an aborted transaction is left out of the list"
+	ShowOpen       Bug = "read_committed reads up to the high watermark"
+	TearCommit     Bug = "one partition of a committed transaction is aborted"
+	LoseMarker     Bug = "a marker is not written"
+	JoinNext       Bug = "a batch is not held to its transaction"
 )
 
 type topic struct {
@@ -62,6 +70,8 @@ type partition struct {
 	start     int64
 	producers []*producer
 	appends   int
+	open      []openTxn
+	aborted   []abortedTxn
 }
 
 // batch is raw v2 bytes at its offset.
@@ -145,9 +155,12 @@ func (b *Broker) Handle(req kmsg.Request, wall int64) kmsg.Response {
 	case *kmsg.DeleteRecordsRequest:
 		b.deleteRecords(r, resp.(*kmsg.DeleteRecordsResponse))
 	case *kmsg.InitProducerIDRequest:
-		out := resp.(*kmsg.InitProducerIDResponse)
-		out.ProducerID = b.producers
-		b.producers++
+		b.initProducerID(r, resp.(*kmsg.InitProducerIDResponse), wall)
+	case *kmsg.FindCoordinatorRequest:
+	case *kmsg.AddPartitionsToTxnRequest:
+		b.addPartitions(r, resp.(*kmsg.AddPartitionsToTxnResponse))
+	case *kmsg.EndTxnRequest:
+		b.endTxn(r, resp.(*kmsg.EndTxnResponse), wall)
 	case *kmsg.ProduceRequest:
 		b.produce(r, resp.(*kmsg.ProduceResponse), wall)
 	case *kmsg.FetchRequest:
@@ -162,7 +175,7 @@ func (b *Broker) Handle(req kmsg.Request, wall int64) kmsg.Response {
 
 // apis are the APIs of the model with the versions it speaks. Fetch stops below sessions by leaving them out: it never gives an id.
 var apis = []struct{ key, min, max int16 }{
-	{0, 3, 13}, {1, 4, 17}, {2, 1, 10}, {3, 0, 13}, {18, 0, 4}, {19, 0, 7}, {20, 0, 6}, {21, 0, 2}, {22, 0, 5}, {37, 0, 3}, {44, 0, 1},
+	{0, 3, 13}, {1, 4, 17}, {2, 1, 10}, {3, 0, 13}, {18, 0, 4}, {19, 0, 7}, {20, 0, 6}, {21, 0, 2}, {10, 0, 3}, {22, 0, 5}, {24, 0, 3}, {26, 0, 5}, {37, 0, 3}, {44, 0, 1},
 }
 
 func (b *Broker) apiVersions(out *kmsg.ApiVersionsResponse) {

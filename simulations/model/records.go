@@ -28,7 +28,7 @@ func (b *Broker) produce(r *kmsg.ProduceRequest, out *kmsg.ProduceResponse, wall
 			case p == nil:
 				part.ErrorCode = unknownTopicOrPartition
 			default:
-				b.append(t, p, rp.Records, wall, &part)
+				b.append(r, t, p, rp.Records, wall, &part)
 			}
 			row.Partitions = append(row.Partitions, part)
 		}
@@ -37,13 +37,16 @@ func (b *Broker) produce(r *kmsg.ProduceRequest, out *kmsg.ProduceResponse, wall
 }
 
 // append adds one batch to the log, or answers why not.
-func (b *Broker) append(t *topic, p *partition, raw []byte, wall int64, out *kmsg.ProduceResponseTopicPartition) {
+func (b *Broker) append(r *kmsg.ProduceRequest, t *topic, p *partition, raw []byte, wall int64, out *kmsg.ProduceResponseTopicPartition) {
 	var h kmsg.RecordBatch
 	if len(raw) < 61 || h.ReadFrom(raw) != nil || uint32(h.CRC) != crc32.Checksum(raw[21:], castagnoli) {
 		out.ErrorCode = corruptMessage
 		return
 	}
 	base, code, repeated := p.sequence(&h)
+	if code == none && !repeated {
+		code = b.joins(r, p, &h)
+	}
 	if code != none {
 		out.ErrorCode = code
 		return
@@ -92,6 +95,9 @@ func (p *partition) put(t *topic, h *kmsg.RecordBatch, raw []byte, wall int64) {
 		binary.BigEndian.PutUint32(kept[17:], crc32.Checksum(kept[21:], castagnoli))
 	}
 	p.batches = append(p.batches, batch{base, base + int64(h.LastOffsetDelta), kept})
+	if h.Attributes&transactional != 0 && !slices.ContainsFunc(p.open, func(o openTxn) bool { return o.producer == h.ProducerID }) {
+		p.open = append(p.open, openTxn{h.ProducerID, base})
+	}
 	if h.ProducerID < 0 {
 		return
 	}
@@ -123,12 +129,15 @@ func (p *partition) sequence(h *kmsg.RecordBatch) (base int64, code int16, repea
 		return 0, none, false
 	}
 	i := slices.IndexFunc(p.producers, func(s *producer) bool { return s.id == h.ProducerID })
-	if i < 0 || len(p.producers[i].recent) == 0 {
+	if i < 0 {
 		return 0, none, false
 	}
 	s := p.producers[i]
 	if h.ProducerEpoch < s.epoch {
 		return 0, invalidProducerEpoch, false
+	}
+	if len(s.recent) == 0 {
+		return 0, none, false
 	}
 	if h.ProducerEpoch > s.epoch {
 		if h.FirstSequence != 0 {
@@ -163,7 +172,7 @@ func (b *Broker) fetch(r *kmsg.FetchRequest, out *kmsg.FetchResponse) {
 				part.ErrorCode = unknownTopicOrPartition
 			}
 			if p != nil {
-				b.read(p, &rp, &part, left, out)
+				b.read(p, &rp, &part, left, r.IsolationLevel == 1, out)
 				left -= len(part.RecordBatches)
 			}
 			row.Partitions = append(row.Partitions, part)
@@ -173,14 +182,29 @@ func (b *Broker) fetch(r *kmsg.FetchRequest, out *kmsg.FetchResponse) {
 }
 
 // read answers for one partition: whole batches, the first whatever its size if the answer is still empty.
-func (b *Broker) read(p *partition, r *kmsg.FetchRequestTopicPartition, out *kmsg.FetchResponseTopicPartition, left int, all *kmsg.FetchResponse) {
-	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.end(), p.end(), p.start
+func (b *Broker) read(p *partition, r *kmsg.FetchRequestTopicPartition, out *kmsg.FetchResponseTopicPartition, left int, committed bool, all *kmsg.FetchResponse) {
+	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.end(), p.stable(), p.start
+	bound := p.end()
+	if committed && b.Bug == ShowOpen {
+		out.LastStableOffset = bound
+	}
+	if committed {
+		bound = out.LastStableOffset
+		out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+	}
 	if r.FetchOffset < p.start || r.FetchOffset > p.end() {
 		out.ErrorCode, out.HighWatermark, out.LastStableOffset, out.LogStartOffset = offsetOutOfRange, -1, -1, -1
 		return
 	}
 	limit := min(int(r.PartitionMaxBytes), left)
+	if r.FetchOffset >= bound {
+		return
+	}
+	upTo := r.FetchOffset
 	for i, k := range p.batches {
+		if k.base >= bound {
+			break
+		}
 		if k.last < r.FetchOffset || b.Bug == SkipRecord && i%7 == 6 {
 			continue
 		}
@@ -188,6 +212,10 @@ func (b *Broker) read(p *partition, r *kmsg.FetchRequestTopicPartition, out *kms
 			break
 		}
 		out.RecordBatches = append(out.RecordBatches, k.raw...)
+		upTo = k.last + 1
+	}
+	if committed {
+		out.AbortedTransactions = b.abortedIn(p, r.FetchOffset, upTo)
 	}
 	if b.Bug == StaleWatermark && p.end() > 20 && p.appends%5 == 0 {
 		out.HighWatermark -= 10

@@ -311,7 +311,7 @@ func (c *Consumer) take(p *place, part *kmsg.FetchResponseTopicPartition, began 
 		p.offset = -1 // by name it may be the next incarnation that answered
 		return true
 	}
-	p.offset = c.stage.record(&c.client, p, part, began, check.Op{Process: c.process})
+	p.offset = c.stage.record(&c.client, p, part, began, check.Op{Process: c.process, Committed: c.committed})
 	p.known = p.known && p.offset == asked
 	return true
 }
@@ -324,15 +324,23 @@ func (s *Stage) record(c *client, p *place, part *kmsg.FetchResponseTopicPartiti
 	if err != nil {
 		s.violate("%s: records of %v from %d: %v", c.name, p.key, p.offset, err)
 	}
+	if op.Committed != (part.AbortedTransactions != nil) {
+		s.violate("%s: aborted transactions of %v: %v (read_committed %v)", c.name, p.key, part.AbortedTransactions, op.Committed)
+	}
 	next := p.offset
+	visible := newFilter(part, op.Committed)
 	for _, r := range records {
+		shown := visible.shows(r)
 		if r.Offset < p.offset {
 			continue // the batch began before the offset asked for
 		}
-		op.Reads = append(op.Reads, r.Read)
 		next = r.Offset + 1
+		if shown {
+			op.Reads = append(op.Reads, r.Read)
+		}
 	}
-	if len(records) > 0 && len(op.Reads) == 0 {
+	s.sometimes("aborted records left out", visible.hidden > 0)
+	if len(records) > 0 && next == p.offset {
 		s.violate("%s: records of %v from %d all lie before it", c.name, p.key, p.offset)
 	}
 	done := s.Rec.InvokeAt(began, op)

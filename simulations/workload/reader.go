@@ -23,6 +23,8 @@ type Reader struct {
 	Order  []protocol.TopicPartition
 	sums   map[protocol.TopicPartition]*xxhash.Digest
 	record bool
+	// committed reads with isolation level read_committed; the end is then where nothing is undecided any more.
+	committed bool
 	// Skip says which partitions may be unreadable: one that answers with an error is then given up.
 	Skip func(protocol.TopicPartition) bool
 }
@@ -38,6 +40,13 @@ func StartReader(s *Stage, name string, record bool) *Reader {
 	}
 	r.ready, r.broken = func() { r.step() }, func() { r.busy = false }
 	r.dial()
+	return r
+}
+
+// StartCommittedReader begins a final read with isolation level read_committed.
+func StartCommittedReader(s *Stage, name string) *Reader {
+	r := StartReader(s, name, true)
+	r.committed = true
 	return r
 }
 
@@ -107,6 +116,9 @@ func (r *Reader) fetch(p *place) {
 	req.Version = r.version(req, 4)
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 100, 1, 1<<20
 	req.SessionEpoch = -1
+	if r.committed {
+		req.IsolationLevel = 1
+	}
 	part := kmsg.NewFetchRequestTopicPartition()
 	part.Partition, part.FetchOffset, part.PartitionMaxBytes, part.CurrentLeaderEpoch = p.key.Partition, p.offset, 1<<20, -1
 	t := kmsg.NewFetchRequestTopic()
@@ -141,18 +153,25 @@ func (r *Reader) failed(p *place, resp *kmsg.FetchResponse) {
 
 func (r *Reader) took(p *place, part *kmsg.FetchResponseTopicPartition, began check.Instant) {
 	from := p.offset
-	p.offset = r.stage.record(&r.client, p, part, began, check.Op{Process: r.process, Final: r.record})
+	p.offset = r.stage.record(&r.client, p, part, began, check.Op{Process: r.process, Final: r.record, Committed: r.committed})
 	r.Reads += p.offset - from
 	if r.sums[p.key] == nil {
 		r.sums[p.key] = xxhash.New()
 	}
 	r.sums[p.key].Write(part.RecordBatches)
+	if r.committed && r.stage.Excused(p.topic) && p.offset >= part.LastStableOffset {
+		r.remove(p) // what ended a transaction may be gone
+		r.again(false)
+		return
+	}
 	enough := p.offset >= part.HighWatermark && (p.offset >= r.stage.highest[p.key] || r.stage.Excused(p.topic))
 	if !enough {
 		r.again(p.offset == from)
 		return
 	}
-	if r.record {
+	if r.record && r.committed {
+		r.stage.Rec.FinishCommitted(p.key)
+	} else if r.record {
 		r.stage.Rec.Finish(p.key)
 	}
 	r.Order = append(r.Order, p.key)

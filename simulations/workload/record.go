@@ -67,6 +67,9 @@ func encodeBatch(op *check.Op, by producerState, sequence int32, padMax int) []b
 		PartitionLeaderEpoch: -1, Magic: 2, LastOffsetDelta: int32(len(op.Values) - 1), FirstTimestamp: first, MaxTimestamp: last,
 		ProducerID: by.id, ProducerEpoch: by.epoch, FirstSequence: sequence, NumRecords: int32(len(op.Values)), Records: records,
 	}
+	if op.Txn > 0 {
+		b.Attributes |= transactionalBit
+	}
 	b.Length = int32(49 + len(records))
 	raw := b.AppendTo(nil)
 	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], castagnoli))
@@ -81,11 +84,19 @@ func appendRecord(dst []byte, r *kmsg.Record) []byte {
 	return append(dst, body...)
 }
 
-// fetched is one record of a fetch answer.
+// Bits of a batch's attributes.
+const (
+	transactionalBit = 1 << 4
+	controlBit       = 1 << 5
+)
+
+// fetched is one record of a fetch answer, or a marker.
 type fetched struct {
 	check.Read
-	pid      int64
-	sequence int32
+	pid           int64
+	sequence      int32
+	transactional bool
+	marker, abort bool
 }
 
 var (
@@ -134,8 +145,8 @@ func decodeBatch(out []fetched, raw []byte, tp protocol.TopicPartition, padMax i
 	if err := b.ReadFrom(raw); err != nil {
 		return out, fmt.Errorf("%w: %w", errFrame, err)
 	}
-	if b.Attributes&0x27 != 0 {
-		return out, fmt.Errorf("%w: attributes %x", errFrame, b.Attributes)
+	if b.Attributes&^(transactionalBit|controlBit|8) != 0 || b.Attributes&controlBit != 0 && (b.Attributes&transactionalBit == 0 || b.NumRecords != 1) {
+		return out, fmt.Errorf("%w: attributes %x, %d records", errFrame, b.Attributes, b.NumRecords)
 	}
 	rest := b.Records
 	for i := range b.NumRecords {
@@ -148,7 +159,16 @@ func decodeBatch(out []fetched, raw []byte, tp protocol.TopicPartition, padMax i
 			return out, fmt.Errorf("%w: record %d: %w", errFrame, i, err)
 		}
 		rest = rest[n+int(length):]
-		out = append(out, decodeRecord(&b, &r, padMax, appendTime))
+		if b.Attributes&controlBit == 0 {
+			out = append(out, decodeRecord(&b, &r, padMax, appendTime))
+			continue
+		}
+		if len(r.Key) != 4 || r.Key[3] > 1 {
+			return out, fmt.Errorf("%w: control record with key %x", errFrame, r.Key)
+		}
+		m := fetched{pid: b.ProducerID, marker: true, abort: r.Key[3] == 0}
+		m.Offset = b.FirstOffset
+		out = append(out, m)
 	}
 	if len(rest) > 0 || b.LastOffsetDelta != b.NumRecords-1 {
 		return out, fmt.Errorf("%w: %d bytes behind %d records, last offset delta %d", errFrame, len(rest), b.NumRecords, b.LastOffsetDelta)
@@ -157,7 +177,7 @@ func decodeBatch(out []fetched, raw []byte, tp protocol.TopicPartition, padMax i
 }
 
 func decodeRecord(b *kmsg.RecordBatch, r *kmsg.Record, padMax int, appendTime bool) fetched {
-	f := fetched{pid: b.ProducerID, sequence: b.FirstSequence + r.OffsetDelta}
+	f := fetched{pid: b.ProducerID, sequence: b.FirstSequence + r.OffsetDelta, transactional: b.Attributes&transactionalBit != 0}
 	f.Offset, f.Timestamp = b.FirstOffset+int64(r.OffsetDelta), b.FirstTimestamp+r.TimestampDelta64
 	if b.Attributes&8 != 0 {
 		f.Timestamp = b.MaxTimestamp

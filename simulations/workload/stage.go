@@ -12,6 +12,8 @@ import (
 // Settings is what a seed draws for its clients.
 type Settings struct {
 	Producers, Consumers int
+	// Transactors are the transactional producers.
+	Transactors int
 	// Topics is the number of topics created at the beginning; Partitions bounds those of one.
 	Topics, Partitions int
 	// Deletes lets the administrator delete, recreate and grow topics; Trims lets it delete records.
@@ -61,6 +63,7 @@ type Stage struct {
 	all        []*Topic
 	value      int64
 	processes  int
+	txns       int
 	stopped    bool // producers and the administrator begin nothing new
 	halted     bool // nor do consumers
 	// Acked counts acknowledged batches, for progress.
@@ -101,6 +104,11 @@ func (s *Stage) Topics() []*Topic { return s.topics }
 func (s *Stage) newProcess() int {
 	s.processes++
 	return s.processes
+}
+
+func (s *Stage) newTxn() int {
+	s.txns++
+	return s.txns
 }
 
 func (s *Stage) nextValues(n int) []int64 {

@@ -82,13 +82,20 @@ func play(t *testing.T, seed uint64, bug model.Bug, set Settings, link func(*sim
 	for i := range producers {
 		producers[i] = StartProducer(stage, fmt.Sprint("producer-", i))
 	}
+	transactors := make([]*Transactor, set.Transactors)
+	for i := range transactors {
+		transactors[i] = StartTransactor(stage, fmt.Sprint("transactor-", i))
+	}
 	for i := range set.Consumers {
 		StartConsumer(stage, fmt.Sprint("consumer-", i))
 	}
 	w.RunFor(4 * time.Second)
 	n.Link = sim.DefaultLink
 	stage.Stop()
-	idle := func() bool { return !slices.ContainsFunc(producers, func(p *Producer) bool { return !p.Idle() }) }
+	idle := func() bool {
+		return !slices.ContainsFunc(producers, func(p *Producer) bool { return !p.Idle() }) &&
+			!slices.ContainsFunc(transactors, func(t *Transactor) bool { return !t.Idle() })
+	}
 	if !w.RunUntil(2*time.Minute, idle) {
 		w.Fail("producers did not end")
 	}
@@ -96,6 +103,12 @@ func play(t *testing.T, seed uint64, bug model.Bug, set Settings, link func(*sim
 	final := StartReader(stage, "final", true)
 	if !w.RunUntil(time.Minute, final.Done) {
 		w.Fail("the final read did not end: %s", final.Left())
+	}
+	if set.Transactors > 0 {
+		committed := StartCommittedReader(stage, "committed")
+		if !w.RunUntil(time.Minute, committed.Done) {
+			w.Fail("hanging transactions: %s", committed.Left())
+		}
 	}
 	out := w.Failures()
 	for _, a := range stage.Rec.History().Check() {
@@ -148,6 +161,49 @@ func TestClientsAndCheckerFindPlantedBugs(t *testing.T) {
 		t.Run(string(c.bug), func(t *testing.T) {
 			for seed := range uint64(10) {
 				if _, found := play(t, seed, c.bug, everything, rough); mentions(found, string(c.want)) {
+					return
+				}
+			}
+			t.Errorf("no %s in ten seeds", c.want)
+		})
+	}
+}
+
+var transactional = Settings{
+	Producers: 1, Transactors: 3, Consumers: 4, Topics: 2, Partitions: 2, Trims: true, Pace: 20 * time.Millisecond, BatchMax: 5, PadMax: 100, FetchBytes: 2000,
+}
+
+func TestTransactorsFindNothingWrongWithTheModel(t *testing.T) {
+	for seed := range uint64(12) {
+		set, link := transactional, quiet
+		set.Deletes = seed%2 == 0
+		if seed%3 > 0 {
+			link = rough
+		}
+		s, found := play(t, seed, model.NoBug, set, link)
+		if len(found) > 0 {
+			t.Fatalf("seed %d: %v", seed, found)
+		}
+		if s.Answers["EndTxn NONE"] < 8 || s.Seen["aborted records left out"] == 0 {
+			t.Errorf("seed %d: %v %v", seed, s.Answers, s.Seen)
+		}
+	}
+}
+
+func TestTransactorsFindPlantedBugs(t *testing.T) {
+	for _, c := range []struct {
+		bug  model.Bug
+		want string
+	}{
+		{model.ShowAborted, string(check.AbortedRead)},
+		{model.ShowOpen, string(check.AbortedRead)},
+		{model.TearCommit, string(check.TornTransaction)},
+		{model.LoseMarker, "hanging transactions"},
+		{model.JoinNext, "hanging transactions"},
+	} {
+		t.Run(string(c.bug), func(t *testing.T) {
+			for seed := range uint64(10) {
+				if _, found := play(t, seed, c.bug, transactional, rough); mentions(found, c.want) {
 					return
 				}
 			}
