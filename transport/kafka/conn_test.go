@@ -244,13 +244,13 @@ func TestRefusedRequestIsLoggedAndTheConnectionClosed(t *testing.T) {
 	w := newLiveWorld(t, slog.New(slog.NewTextHandler(&log, nil)))
 	l := listen(t, w, ListenerConfig{})
 	nc := dial(t, l)
-	frame := frameOf(10, 3, 0, 0)
+	frame := frameOf(76, 1, 0, 0)
 	if _, err := nc.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)); err != nil {
 		t.Fatal(err)
 	}
 	gone(t, nc)
 	shut(l)
-	for _, want := range []string{"FindCoordinator version 3", `bad`, "not built yet"} {
+	for _, want := range []string{"ShareGroupHeartbeat version 1", `bad`, "not built yet"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %q: %s", want, log.String())
 		}

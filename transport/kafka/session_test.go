@@ -168,7 +168,7 @@ func TestHostileFramesEndTheConnection(t *testing.T) {
 		"negative key":                 frameOf(-1, 0),
 		"a key of other brokers":       frameOf(52, 0),
 		"a removed key":                frameOf(4, 0),
-		"FindCoordinator":              frameOf(10, 0, 0, 1, 'g'),
+		"ShareGroupHeartbeat":          frameOf(76, 1, 0, 2, 'g'),
 		"version above":                frameOf(3, 14, 0),
 		"version below":                frameOf(1, 3, 0),
 		"negative version":             frameOf(3, -1),
@@ -204,8 +204,8 @@ func TestHostileFramesEndTheConnection(t *testing.T) {
 
 func TestRefusedRequestNamesClientKeyAndVersion(t *testing.T) {
 	w := newWorld(t)
-	err := w.connect().frame(frameOf(10, 3, 0, 0))
-	for _, want := range []string{`"bad"`, "FindCoordinator", "version 3", "coordinators are not built yet"} {
+	err := w.connect().frame(frameOf(76, 1, 0, 0))
+	for _, want := range []string{`"bad"`, "ShareGroupHeartbeat", "version 1", "not built yet"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
 		}
@@ -243,11 +243,15 @@ func TestApiVersionsGolden(t *testing.T) {
 	c = w.connect()
 	_ = c.frame([]byte{0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff})
 	c.drain()
-	rows := "0000" + "0000" + "000d" + "0001" + "0004" + "0012" + "0002" + "0001" + "000b" + "0003" + "0000" + "000d" + "0012" + "0000" + "0004" +
-		"0013" + "0002" + "0007" + "0014" + "0001" + "0006" + "0015" + "0000" + "0002" + "0016" + "0000" + "0005" + "0017" + "0002" + "0004" +
-		"0020" + "0001" + "0004" + "0021" + "0000" + "0002" + "0023" + "0001" + "0005" + "0025" + "0000" + "0003" + "002c" + "0000" + "0001" +
-		"003c" + "0000" + "0002" + "003d" + "0000" + "0000" + "004b" + "0000" + "0000"
-	want = "00000076" + "00000001" + "0000" + "00000012" + rows
+	// key, lowest version, highest
+	rows := "00000000000d" + "000100040012" + "00020001000b" + "00030000000d" + "00080002000a" + "00090001000a" +
+		"000a00000006" + "000b00000009" + "000c00000004" + "000d00000005" + "000e00000005" + "000f00000006" +
+		"001000000005" + "001200000004" + "001300020007" + "001400010006" + "001500000002" + "001600000005" +
+		"001700020004" + "001800000005" + "001900000004" + "001a00000005" + "001b00010002" + "001c00000005" +
+		"002000010004" + "002100000002" + "002300010005" + "002500000003" + "002a00000002" + "002c00000001" +
+		"002f00000000" + "003c00000002" + "003d00000000" + "004100000000" + "004200000002" + "004400000001" +
+		"004500000001" + "004b00000000"
+	want = "000000ee" + "00000001" + "0000" + "00000026" + rows
 	if got := hex.EncodeToString(c.stream); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -262,7 +266,7 @@ func TestApiVersionsChecksTheSoftware(t *testing.T) {
 		if resp.ErrorCode != want {
 			t.Errorf("%q: error %d, want %d", name, resp.ErrorCode, want)
 		}
-		if want == 0 && (len(resp.ApiKeys) != 18 || len(resp.SupportedFeatures)+len(resp.FinalizedFeatures) > 0) {
+		if want == 0 && (len(resp.ApiKeys) != 38 || len(resp.SupportedFeatures)+len(resp.FinalizedFeatures) > 0) {
 			t.Errorf("%+v", resp)
 		}
 	}

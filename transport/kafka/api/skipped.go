@@ -13,14 +13,6 @@ var skipped = map[int16]string{
 	91: needsShare, // AlterShareGroupOffsets
 	92: needsShare, // DeleteShareGroupOffsets
 
-	24: needsTransactions, // AddPartitionsToTxn
-	25: needsTransactions, // AddOffsetsToTxn
-	26: needsTransactions, // EndTxn
-	27: needsTransactions, // WriteTxnMarkers
-	28: needsTransactions, // TxnOffsetCommit
-	65: needsTransactions, // DescribeTransactions
-	66: needsTransactions, // ListTransactions
-
 	17: needsSecurity, // SaslHandshake
 	29: needsSecurity, // DescribeAcls
 	30: needsSecurity, // CreateAcls
@@ -69,9 +61,8 @@ var skipped = map[int16]string{
 }
 
 const (
-	needsShare        = "share and streams groups are not built yet"
-	needsTransactions = "transaction coordinators are not built yet"
-	needsSecurity     = "authentication and authorization are not built yet"
-	needsReplication  = "replication between nodes is not built yet"
-	kraftInternal     = "between Kafka's own brokers and controllers; ours speak their own protocol"
+	needsShare       = "share and streams groups are not built yet"
+	needsSecurity    = "authentication and authorization are not built yet"
+	needsReplication = "replication between nodes is not built yet"
+	kraftInternal    = "between Kafka's own brokers and controllers; ours speak their own protocol"
 )

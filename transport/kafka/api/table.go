@@ -59,8 +59,6 @@ func rows() []Row {
 			`names []str 0-5; topics []{ name str; id uuid } 6+; timeout i32`)},
 		{Key: 21, Name: "DeleteRecords", Min: 0, Max: 2, handle: handleDeleteRecords, layout: mustLayout(
 			`topics []{ name str; partitions []{ partition i32; offset i64 } }; timeout i32`)},
-		{Key: 22, Name: "InitProducerId", Min: 0, Max: 5, handle: handleInitProducerID, layout: mustLayout(
-			`transactional str; timeout i32; producer i64 3+; epoch i16 3+`)},
 		{Key: 23, Name: "OffsetForLeaderEpoch", Min: 2, Max: 4, handle: handleOffsetForLeaderEpoch, layout: mustLayout(
 			`replica i32 3+; topics []{ name str; partitions []{ partition i32; current i32; epoch i32 } }`)},
 		{Key: 32, Name: "DescribeConfigs", Min: 1, Max: 4, handle: handleDescribeConfigs, layout: mustLayout(
@@ -90,11 +88,35 @@ func rows() []Row {
 	}
 }
 
+// transactionRows are those of transactional producers.
+func transactionRows() []Row {
+	return []Row{
+		{Key: 22, Name: "InitProducerId", Min: 0, Max: 5, handle: handleInitProducerID, layout: mustLayout(
+			`transactional str; timeout i32; producer i64 3+; epoch i16 3+`)},
+		{Key: 24, Name: "AddPartitionsToTxn", Min: 0, Max: 5, handle: handleAddPartitionsToTxn, layout: mustLayout(
+			`transactions []{ id str; producer i64; epoch i16; verify bool; topics []{ name str; partitions []i32 } } 4+;
+			id str 0-3; producer i64 0-3; epoch i16 0-3; topics []{ name str; partitions []i32 } 0-3`)},
+		{Key: 25, Name: "AddOffsetsToTxn", Min: 0, Max: 4, handle: handleAddOffsetsToTxn, layout: mustLayout(
+			`id str; producer i64; epoch i16; group str`)},
+		{Key: 26, Name: "EndTxn", Min: 0, Max: 5, handle: handleEndTxn, layout: mustLayout(
+			`id str; producer i64; epoch i16; commit bool`)},
+		{Key: 27, Name: "WriteTxnMarkers", Min: 1, Max: 2, handle: handleWriteTxnMarkers, layout: mustLayout(
+			`markers []{ producer i64; epoch i16; commit bool; topics []{ name str; partitions []i32 }; coordinator i32; version i8 2+ }`)},
+		{Key: 28, Name: "TxnOffsetCommit", Min: 0, Max: 5, handle: handleTxnOffsetCommit, layout: mustLayout(
+			`id str; group str; producer i64; epoch i16; generation i32 3+; member str 3+; instance str 3+;
+			topics []{ name str; partitions []{ partition i32; offset i64; epoch i32 2+; metadata str } }`)},
+		{Key: 65, Name: "DescribeTransactions", Min: 0, Max: 0, handle: handleDescribeTransactions, layout: mustLayout(
+			`ids []str`)},
+		{Key: 66, Name: "ListTransactions", Min: 0, Max: 2, handle: handleListTransactions, layout: mustLayout(
+			`states []str; producers []i64; duration i64 1+; pattern str 2+`)},
+	}
+}
+
 // table indexes the rows by key.
 type table [keyMax]*Row
 
 func newTable() (t table) {
-	all := rows()
+	all := append(rows(), transactionRows()...)
 	for i := range all {
 		r := &all[i]
 		req := kmsg.RequestForKey(r.Key)
