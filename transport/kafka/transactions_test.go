@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/transport/kafka/api"
 )
 
@@ -452,5 +453,24 @@ func TestListTransactionsJoinsTheShards(t *testing.T) {
 	req.TransactionalIDPattern = kmsg.StringPtr("(")
 	if resp := ask[*kmsg.ListTransactionsResponse](c, 2, req); resp.ErrorCode != int16(protocol.InvalidRegularExpression) {
 		t.Errorf("bad pattern: %+v", resp)
+	}
+}
+
+func TestFinalisedFeaturesAreAnnounced(t *testing.T) {
+	w := newWorld(t)
+	w.apply(&image.FeatureLevelSet{Name: "transaction.version", Level: 2}, &image.FeatureLevelSet{Name: "metadata.version", Level: 9})
+	for version := int16(0); version <= 4; version++ {
+		resp := ask[*kmsg.ApiVersionsResponse](w.connect(), version, versionsRequest())
+		got := fmt.Sprint(resp.FinalizedFeaturesEpoch == w.img.MetadataOffset)
+		for _, f := range resp.SupportedFeatures {
+			got += fmt.Sprint(" ", f.Name, " ", f.MinVersion, "-", f.MaxVersion)
+		}
+		for _, f := range resp.FinalizedFeatures {
+			got += fmt.Sprint(", ", f.Name, " ", f.MinVersionLevel, "-", f.MaxVersionLevel)
+		}
+		want := []string{"false", "false", "false", "true transaction.version 1-2, transaction.version 2-2", "true transaction.version 0-2, transaction.version 2-2"}[version]
+		if got != want {
+			t.Errorf("v%d: %s", version, got)
+		}
 	}
 }

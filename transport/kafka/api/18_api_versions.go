@@ -13,13 +13,14 @@ import (
 //     client can ask again.
 //   - The response header never has tagged fields (KIP-511).
 //   - v3+ names the client's software, which must look like a name and a version.
-//   - No feature is announced: a finalised feature makes clients rely on it, so one is named when all of it works (KIP-584).
+//   - Features are announced if the cluster has finalised them (KIP-584): transaction.version 2 makes clients give every transaction an
+//     epoch of its own and leave it to partitions to join transactions (KIP-890).
 //
 // Version history:
 //   - v1: throttle time; v3: flexible, client software (KIP-511), features (KIP-584)
-//   - v4: features whose lowest version is 0 may be listed (KAFKA-17011)
+//   - v4: features whose lowest version is 0 may be listed; below they are listed from 1 (KAFKA-17011)
 //
-// Source: KafkaApis.handleApiVersionsRequest, ApiVersionsRequest.isValid.
+// Source: KafkaApis.handleApiVersionsRequest, ApiVersionsRequest.isValid, ApiVersionsResponse.
 
 func handleApiVersions(c *Call) {
 	if c.Version < c.Row.Min || c.Version > c.Row.Max {
@@ -47,7 +48,36 @@ func handleApiVersions(c *Call) {
 			out.ApiKeys = append(out.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: r.Key, MinVersion: r.Min, MaxVersion: r.Max})
 		}
 	}
+	if c.Version >= 3 {
+		c.features(out)
+	}
 	c.reply(out)
+}
+
+// announced are the features that mean something to clients, with the highest level we have; in order of name.
+var announced = []struct {
+	name string
+	max  int16
+}{
+	{"transaction.version", 2},
+}
+
+// features lists those that are finalised. A cluster that has finalised none says nothing at all.
+func (c *Call) features(out *kmsg.ApiVersionsResponse) {
+	img := c.Conn.Images.Load()
+	for _, f := range announced {
+		level := img.Feature(f.name)
+		if level <= 0 {
+			continue
+		}
+		lowest := int16(0)
+		if c.Version < 4 {
+			lowest = 1
+		}
+		out.FinalizedFeaturesEpoch = img.MetadataOffset
+		out.SupportedFeatures = append(out.SupportedFeatures, kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MinVersion: lowest, MaxVersion: f.max})
+		out.FinalizedFeatures = append(out.FinalizedFeatures, kmsg.ApiVersionsResponseFinalizedFeature{Name: f.name, MaxVersionLevel: level, MinVersionLevel: level})
+	}
 }
 
 // softwareMax bounds what is kept of a client's name, in bytes.
