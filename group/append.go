@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// appendsMax bounds the batches under way: enough that one is written while the one before is flushed.
-	appendsMax = 4
+	// appendsMax bounds the batches under way: one is written while the one before is flushed, and what comes meanwhile shares the next.
+	appendsMax = 2
 	// appendGrace is how long the partition's own answer to a deadline that passed is waited for.
 	appendGrace = 5 * time.Second
 	// recordOverhead is more than what a record has around key and value.

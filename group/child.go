@@ -86,6 +86,12 @@ func (c *core) hold(ctx *actors.Context, m step.Command) {
 
 // step gives a machine a command.
 func (c *core) step(ctx *actors.Context, o owner, machine step.Machine, m step.Command) {
+	c.take(ctx, machine, m)
+	c.finish(ctx, o, machine)
+}
+
+// take is step without the finish, for machines that decide several commands into one out.
+func (c *core) take(ctx *actors.Context, machine step.Machine, m step.Command) {
 	machine.Step(c.now(ctx), m, &c.out)
 	if !slices.ContainsFunc(c.out.Replies, func(r step.Reply) bool { return r.Command == m }) {
 		if c.parked == nil {
@@ -94,7 +100,6 @@ func (c *core) step(ctx *actors.Context, o owner, machine step.Machine, m step.C
 		c.number++
 		c.parked[m] = c.number
 	}
-	c.finish(ctx, o, machine)
 }
 
 // finish does what a step of the machine left in out.

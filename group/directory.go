@@ -93,18 +93,24 @@ func (d *Directory) leader(img *image.Image, k kind, id string) (int32, protocol
 	return number, p.Leader, protocol.None
 }
 
-// GroupShards are those led here, in the order of their partitions; empty if there are none.
+// GroupShards are those led here, in the order of their partitions; empty if there are none. As long as they are only about to be
+// spawned the host stands in for all of them.
 func (d *Directory) GroupShards() []actors.PID { return d.all(groups) }
 
 // TransactionShards are those led here, in the order of their partitions.
 func (d *Directory) TransactionShards() []actors.PID { return d.all(transactions) }
 
 func (d *Directory) all(k kind) (out []actors.PID) {
-	if shards := d.shards[k].Load(); shards != nil {
-		for _, pid := range *shards {
-			if !pid.IsZero() {
-				out = append(out, pid)
-			}
+	shards, host := d.shards[k].Load(), d.host.Load()
+	if shards == nil || len(*shards) == 0 {
+		if _, exists := d.images.Load().Topic(k.topic()); exists && host != nil {
+			return []actors.PID{*host}
+		}
+		return nil
+	}
+	for _, pid := range *shards {
+		if !pid.IsZero() {
+			out = append(out, pid)
 		}
 	}
 	return out

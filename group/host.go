@@ -229,8 +229,8 @@ func (h *Host) terminated(ctx *actors.Context, m actors.Terminated) {
 // forward passes on a command that came before the Directory showed its shard.
 func (h *Host) forward(ctx *actors.Context, m step.Command) {
 	id, k, ok := idOf(m)
-	if !ok {
-		fail(ctx, m, protocol.NotCoordinator)
+	if !ok { // for a shard as a whole
+		fail(ctx, m, protocol.CoordinatorLoadInProgress)
 		return
 	}
 	shards := h.topics[k].shards

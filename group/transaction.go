@@ -110,15 +110,17 @@ func (t *transactionActor) command(ctx *actors.Context, m step.Command) {
 	t.step(ctx, t, t.Transaction, m)
 }
 
-// resume takes up what was held back. What is decided is appended at once, one by one: few of these wait for another.
+// resume takes up what was held back, in one append: leaders of several partitions add to a transaction at the same time.
 func (t *transactionActor) resume(ctx *actors.Context) {
-	for !t.busy() && len(t.held) > 0 {
-		m := t.held[0]
-		if t.held = t.held[1:]; len(t.held) == 0 {
-			t.held = nil
-		}
-		t.step(ctx, t, t.Transaction, m)
+	if t.busy() || len(t.held) == 0 {
+		return
 	}
+	held := t.held
+	t.held = nil
+	for _, m := range held {
+		t.take(ctx, t.Transaction, m)
+	}
+	t.finish(ctx, t, t.Transaction)
 }
 
 // appended implements owner.
@@ -173,6 +175,7 @@ func (t *transactionActor) markerFor(ctx *actors.Context, m *txn.Marker) (actors
 	batch := record.EndTxnMarker(int64(m.ProducerID), int16(m.ProducerEpoch), m.Commit, m.CoordinatorEpoch, ctx.Now().UnixMilli())
 	return h.PID, &protocol.Produce{
 		Partition: tp, LeaderEpoch: protocol.NoLeaderEpoch, Acks: -1, Deadline: ctx.Mono() + markerWait, Batch: batch, Internal: true,
+		TransactionVersion: m.TransactionVersion,
 	}, protocol.None
 }
 
