@@ -130,7 +130,9 @@ func (s *shard) build(now int64, entries []entry) (record.Batch, int64) {
 	}
 	o := record.Options{}
 	if s.kind == groups {
-		o.Codec = record.Codec(s.place.settings().Int("offsets.topic.compression.codec"))
+		if o.Codec = record.Codec(s.place.settings().Int("offsets.topic.compression.codec")); !o.Codec.Known() {
+			o.Codec = record.None
+		}
 	}
 	if first := entries[0].records; first.producer >= 0 {
 		o.ProducerID, o.Epoch, o.BaseSequence = int64(first.producer), int16(first.epoch), record.NoSequence
