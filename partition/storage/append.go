@@ -174,7 +174,7 @@ func (l *Log) write(batches []record.Batch) error {
 
 // appended accounts for one batch that is in the file.
 func (l *Log) appended(s *segment, b record.Batch) {
-	last, timestamp := b.LastOffset(), b.MaxTimestamp()
+	last, timestamp := b.LastOffset(), timestampOf(b)
 	if s.size == 0 {
 		s.firstTimestamp = timestamp
 	}

@@ -116,8 +116,8 @@ func (s *segment) walkIndex(f env.File, x *sparse, size, interval, known int64) 
 			return 0, 0, &damage{w.pos, "index entry does not match"}
 		}
 		ok = false
-		if h.MaxTimestamp() > maxTimestamp {
-			maxTimestamp, maxOffset = h.MaxTimestamp(), next-1
+		if ts := timestampOf(h); ts > maxTimestamp {
+			maxTimestamp, maxOffset = ts, next-1
 		}
 		if w.pos > x.lastPos {
 			x.note(w.pos, s.rel(next-1), maxTimestamp, s.rel(maxOffset), interval)
@@ -161,8 +161,8 @@ func (p piece) load(f env.File, interval int64) (*sparse, error) {
 			return nil, fmt.Errorf("%w: ends at byte %d of %d", errIndex, x.lastPos, p.size)
 		case first && x.storedOffsets > 0 && h.LastOffset() != p.base+int64(entry.rel):
 			return nil, fmt.Errorf("%w: last entry does not match", errIndex)
-		case h.MaxTimestamp() > x.lastTime.timestamp:
-			return nil, fmt.Errorf("%w: timestamp %d is missing", errIndex, h.MaxTimestamp())
+		case timestampOf(h) > x.lastTime.timestamp:
+			return nil, fmt.Errorf("%w: timestamp %d is missing", errIndex, timestampOf(h))
 		}
 		w.pos += size
 	}

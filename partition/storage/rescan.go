@@ -200,8 +200,8 @@ func (r *recovery) checkScanned(s *segment, h record.Batch, pos int64) error {
 // scanned accounts for one intact batch, as Log.appended does.
 func (r *recovery) scanned(s *segment, h record.Batch, size int64) {
 	last := h.LastOffset()
-	if h.MaxTimestamp() > s.maxTimestamp {
-		s.maxTimestamp, s.maxOffset = h.MaxTimestamp(), last
+	if ts := timestampOf(h); ts > s.maxTimestamp {
+		s.maxTimestamp, s.maxOffset = ts, last
 	}
 	r.index.note(s.size, s.rel(last), s.maxTimestamp, s.rel(s.maxOffset), r.indexInterval())
 	if e, ok := r.epochs.assign(h.LeaderEpoch(), h.BaseOffset()); ok {

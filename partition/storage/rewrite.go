@@ -118,7 +118,7 @@ func (w *Rewrite) Append(b record.Batch) error {
 		return ErrSegmentFull
 	}
 	last := b.LastOffset()
-	if ts := b.MaxTimestamp(); ts > s.maxTimestamp {
+	if ts := timestampOf(b); ts > s.maxTimestamp {
 		s.maxTimestamp, s.maxOffset = ts, last
 	}
 	w.x.note(s.size, s.rel(last), s.maxTimestamp, s.rel(s.maxOffset), w.view.interval)

@@ -16,6 +16,15 @@ func (e timeEntry) appendTo(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, uint64(e.timestamp)), e.rel)
 }
 
+// timestampOf is the largest timestamp of the records of a batch. One that compaction emptied has none, though its header still names it for
+// the sake of its producer: an index entry would lead to no record.
+func timestampOf(h record.Batch) int64 {
+	if h.NumRecords() == 0 {
+		return noTimestamp
+	}
+	return h.MaxTimestamp()
+}
+
 // OffsetForTimestamp is the first record below upTo whose timestamp (milliseconds) is at least ts, and that timestamp. ok is false if
 // there is none. Reads, and decompresses, one batch; errors as of Locate. Source: UnifiedLog.fetchOffsetByTimestamp.
 func (v *View) OffsetForTimestamp(ts, upTo int64) (offset, timestamp int64, ok bool, err error) {
@@ -254,8 +263,8 @@ func (v *View) largestBelow(p piece, upTo int64) (timestamp, offset int64, err e
 		if h.BaseOffset() >= upTo {
 			break
 		}
-		if h.MaxTimestamp() > timestamp {
-			timestamp, offset = h.MaxTimestamp(), h.LastOffset()
+		if ts := timestampOf(h); ts > timestamp {
+			timestamp, offset = ts, h.LastOffset()
 		}
 		w.pos += size
 	}
