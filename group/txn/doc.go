@@ -68,8 +68,9 @@
 //     repeated after the coordinator has moved; the client is then fenced. Ends are, since their record tells.
 //   - InitTransactions with an epoch that is not the current one does not abort an open transaction. Kafka's does, before it refuses it.
 //   - A marker that a partition refuses with INVALID_PRODUCER_EPOCH counts as in. An epoch beyond ours only gets there by the marker of
-//     a newer end (an operator's WriteTxnMarkers), which has ended the transaction there too; and a marker of TV2 is refused so the
-//     second time (KIP-1228). Below TV2 Kafka stops sending and leaves the id in Prepare until its coordinator moves.
+//     a newer end (an operator's WriteTxnMarkers), which has ended the transaction there too; and a marker of TV2 is refused so where
+//     its transaction has ended and the next one is open (KIP-1228). Below TV2 Kafka stops sending and leaves the id in Prepare until
+//     its coordinator moves.
 //   - A transaction whose commit is decided stays Prepare until each marker is in, however long a partition is away; nothing times out.
 //   - Deadlines are on the monotonic clock, counted from what the records say when the log was loaded.
 //

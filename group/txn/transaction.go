@@ -165,6 +165,9 @@ func (t *Transaction) write(now step.Now, next hard, last protocol.ProducerEpoch
 	}
 	next.known = true
 	next.updated = max(now.Wall.UnixMilli(), cur.updated)
+	if n := len(out.Records); t.drafted && n > 0 && cur.status == Ongoing && next.status == Ongoing {
+		out.Records = out.Records[:n-1] // nobody misses what partitions were in it for a moment
+	}
 	out.Records = append(out.Records, step.Record{Key: t.key, Value: encode(&next)})
 	t.draft, t.draftLast, t.drafted = next, last, true
 }
