@@ -19,9 +19,9 @@ import (
 const (
 	// cleanerStep is about how many bytes one offloaded step of a compaction reads.
 	cleanerStep = 1 << 20
-	// cleanerRest is how many times as long as a step took the cleaner rests after it: it takes a quarter of one processor from those
-	// who produce and fetch.
-	cleanerRest = 3
+	// cleanerRest is how many times as long as a step took the cleaner rests after it: it takes half of one processor, and less the busier
+	// the machine is with producing and fetching, as its steps then take longer.
+	cleanerRest = 1
 	// cleanerAnswer is how long a partition may take over a flush and a snapshot before a round is given up.
 	cleanerAnswer = 5 * time.Minute
 )
