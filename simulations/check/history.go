@@ -75,7 +75,9 @@ type Op struct {
 	// Poll: one partition of one fetch answer.
 	Position      int64
 	Reads         []Read
-	LogStart      int64 // also Send answers
+	Hidden        []Read  // records in the answer that its list of aborted transactions hides: in the log, and not returned
+	Markers       []int64 // offsets at which the answer held transaction markers
+	LogStart      int64   // also Send answers
 	HighWatermark int64
 	LastStable    int64
 	Final         bool // part of the final read from the beginning to the end

@@ -184,10 +184,14 @@ func (x *Index) note(op *Op, byKey map[protocol.TopicPartition]*Partition) {
 // build puts the eras together.
 func (p *Partition) build(x *Index) {
 	var eras [][]Entry
-	add := func(op *Op, e Entry) {
+	var marks []map[int64]*Op // by era and offset: who saw a marker there
+	grow := func(op *Op) {
 		for len(eras) <= p.era(op) {
-			eras = append(eras, nil)
+			eras, marks = append(eras, nil), append(marks, map[int64]*Op{})
 		}
+	}
+	add := func(op *Op, e Entry) {
+		grow(op)
 		e.First, e.Latest = p.era(op), p.era(op)
 		eras[e.First] = append(eras[e.First], e)
 	}
@@ -199,6 +203,13 @@ func (p *Partition) build(x *Index) {
 		}
 		if op.Func != Poll {
 			continue
+		}
+		for _, offset := range op.Markers {
+			grow(op)
+			marks[p.era(op)][offset] = op
+		}
+		for _, r := range op.Hidden {
+			add(op, Entry{Offset: r.Offset, Value: r.Value, Sum: r.Sum, By: op})
 		}
 		for _, r := range op.Reads {
 			add(op, Entry{Offset: r.Offset, Value: r.Value, Sum: r.Sum, By: op})
@@ -213,18 +224,29 @@ func (p *Partition) build(x *Index) {
 		}
 	}
 	if len(eras) == 0 {
-		eras = append(eras, nil)
+		eras, marks = append(eras, nil), append(marks, nil)
 	}
-	p.chain(x, eras)
+	p.chain(x, eras, marks)
 }
 
 // chain merges each era into what the era before left standing: a power loss may have cut the log at one offset, so everything from
-// the first difference on is lost, and everything before it must be the same.
-func (p *Partition) chain(x *Index, eras [][]Entry) {
+// the first difference on is lost, and everything before it must be the same. A marker where there was a record is a difference, too.
+func (p *Partition) chain(x *Index, eras [][]Entry, marks []map[int64]*Op) {
 	var cur []Entry
-	for _, raw := range eras {
+	for era, raw := range eras {
 		seen := p.unify(raw)
+		for _, e := range seen {
+			if by := marks[era][e.Offset]; by != nil {
+				p.Broken = append(p.Broken, p.anomaly(InconsistentOffsets, "offset %d holds value %d (%v) and a marker (%v)", e.Offset, e.Value, e.By, by))
+			}
+		}
 		cut, found := firstDifference(cur, seen)
+		for _, e := range cur {
+			if marks[era][e.Offset] != nil && (!found || e.Offset < cut) {
+				cut, found = e.Offset, true
+				break
+			}
+		}
 		if found {
 			i, _ := slices.BinarySearchFunc(cur, cut, func(e Entry, o int64) int { return cmp.Compare(e.Offset, o) })
 			p.tailMustBeGone(x, cur[i:], seen)

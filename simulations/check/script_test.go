@@ -17,7 +17,7 @@ var (
 
 // script builds a history from text, one operation a line:
 //
-//	send P V[-W] @O|info|fail [acks=N] [name] [times=T,T] [txn=N]    poll P POS: O=V O=V [hw=N start=N lso=N] [info] [damage]
+//	send P V[-W] @O|info|fail [acks=N] [name] [times=T,T] [txn=N]    poll P POS: O=V O=V [hw=N start=N lso=N marker=N hidden=O=V] [info] [damage]
 //	cpoll P POS: ... and cfinal P: ... with read_committed    commit|abort P N [info|fail]
 //	final P: O=V ...    assign P    list P latest=N|earliest=N|T=N    delete P B=L|info    power    kill    destroy    drop
 //
@@ -173,6 +173,11 @@ func (s *scripted) poll(op *Op, f []string) Outcome {
 			op.LastStable = s.number(value)
 		case "damage":
 			op.Reads[len(op.Reads)-1].Damage = "other bytes"
+		case "hidden":
+			at, v, _ := strings.Cut(value, "=")
+			op.Hidden = append(op.Hidden, Read{Offset: s.number(at), Value: s.number(v), Sum: 7})
+		case "marker":
+			op.Markers = append(op.Markers, s.number(value))
 		default:
 			r := Read{Offset: s.number(name), Value: s.number(value), Sum: 7}
 			op.Reads = append(op.Reads, r)

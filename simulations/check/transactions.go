@@ -1,5 +1,7 @@
 package check
 
+import "github.com/troupe-broker/troupe/actors/protocol"
+
 // txn is one transaction of a history.
 type txn struct {
 	end     *Op // nil: nobody asked to end it, so it was aborted when its producer came back, or by its timeout
@@ -50,13 +52,19 @@ func (x *Index) noteVisible() {
 }
 
 // committedBetween reports whether there is a record between two offsets, both exclusive, that every reader must see.
-func (x *Index) committedBetween(log *Log, after, before int64) bool {
+func (p *Partition) committedBetween(x *Index, log *Log, after, before int64) bool {
 	for _, e := range log.Entries[log.Rank(after+1):log.Rank(before)] {
-		if t := x.txnOf(e.Value); t == nil || t.committed() {
+		if t := x.txnOf(e.Value); t == nil || t.committed() && !p.markersMayBeGone(x, x.Writer[e.Value]) {
 			return true
 		}
 	}
 	return false
+}
+
+// markersMayBeGone reports whether a power loss may have taken the marker of a send's transaction and left the records: with
+// durability=os they are a tail like any other. The next marker of the producer then ends both transactions, whatever it says.
+func (p *Partition) markersMayBeGone(x *Index, send *Op) bool {
+	return p.Topic.Durability == protocol.DurabilityOS && x.powerLossAfter(send.Era)
 }
 
 // abortedReads: a poll with isolation level read_committed returned a record of a transaction that was aborted (anomaly 5, G1a;
@@ -71,7 +79,7 @@ func abortedReads(x *Index, p *Partition) (out []Anomaly) {
 			continue
 		}
 		for _, r := range op.Reads {
-			if t := x.txnOf(r.Value); t != nil && t.aborted() {
+			if t := x.txnOf(r.Value); t != nil && t.aborted() && !p.markersMayBeGone(x, x.Writer[r.Value]) {
 				out = append(out, p.anomaly(AbortedRead, "value %d at offset %d of %v was read by %v and was aborted (%v)", r.Value, r.Offset, x.Writer[r.Value], op, t.end))
 			}
 		}

@@ -56,6 +56,8 @@ func (r *run) settings() []protocol.ConfigEntry {
 		{Key: "listeners", Value: "PLAINTEXT://127.0.0.1:9092"},
 		{Key: "log.retention.check.interval.ms", Value: "300"},
 		{Key: "log.flush.offset.checkpoint.interval.ms", Value: "400"},
+		{Key: "transaction.state.log.num.partitions", Value: "2"},
+		{Key: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Value: "1000"},
 	})
 }
 

@@ -85,6 +85,15 @@ func DrawPlan(seed uint64) Plan {
 	return p
 }
 
+// drawTransactions makes a plan one of transactional producers, with few others.
+func drawTransactions(p *Plan, s *sim.Stream) {
+	c := &p.Clients
+	c.Transactors, c.Producers, c.Consumers = 1+s.IntN(3), s.IntN(2), 2+s.IntN(2)
+	c.Deletes = c.Deletes && s.Chance(0.3)
+	p.Span = s.Duration(4*time.Second, 12*time.Second)
+	p.Rot = 0 // what is lost of the coordinator's own log would end its transactions for good
+}
+
 func drawNetwork(p *Plan, s *sim.Stream) {
 	if s.Chance(0.5) {
 		p.Link.Reset = s.Float64() * 0.02

@@ -50,6 +50,7 @@ type run struct {
 	acks        int
 	admin       *workload.Admin
 	producers   []*workload.Producer
+	transactors []*workload.Transactor
 	consumers   []*workload.Consumer
 	final       *workload.Reader
 }
@@ -57,6 +58,15 @@ type run struct {
 // Swarm runs one node under the clients and faults that the seed draws. crypto/rand.Reader belongs to the run meanwhile: one world at a
 // time in one process.
 func Swarm(seed uint64, trace io.Writer) *Result { return RunPlan(seed, DrawPlan(seed), trace) }
+
+// Transactions is Swarm with transactional producers.
+func Transactions(seed uint64, trace io.Writer) *Result {
+	plan := DrawPlan(seed)
+	drawTransactions(&plan, sim.NewStream(seed, "transactions"))
+	r := RunPlan(seed, plan, trace)
+	r.Scenario = "transactions"
+	return r
+}
 
 // RunPlan runs a plan.
 func RunPlan(seed uint64, plan Plan, trace io.Writer) *Result {
@@ -122,6 +132,9 @@ func (r *run) safety() bool {
 	for i := range r.plan.Clients.Producers {
 		r.producers = append(r.producers, workload.StartProducer(r.stage, fmt.Sprint("producer-", i)))
 	}
+	for i := range r.plan.Clients.Transactors {
+		r.transactors = append(r.transactors, workload.StartTransactor(r.stage, fmt.Sprint("transactor-", i)))
+	}
 	for i := range r.plan.Clients.Consumers {
 		r.consumers = append(r.consumers, workload.StartConsumer(r.stage, fmt.Sprint("consumer-", i)))
 	}
@@ -140,7 +153,9 @@ func (r *run) liveness() bool {
 		return r.until(livenessMax, func() bool { return r.node != nil && r.node.ready })
 	}
 	before := r.stage.Acked
-	if !r.until(livenessMax, func() bool { return r.stage.Acked >= before+int64(len(r.producers)) || len(r.stage.Topics()) == 0 }) {
+	if !r.until(livenessMax, func() bool {
+		return r.stage.Acked >= before+int64(len(r.producers)+len(r.transactors)) || len(r.stage.Topics()) == 0
+	}) {
 		r.world.Fail("liveness: %d batches acknowledged in %v after all faults were healed", r.stage.Acked-before, livenessMax)
 		return false
 	}
@@ -151,7 +166,8 @@ func (r *run) liveness() bool {
 func (r *run) drain() bool {
 	r.stage.Stop()
 	if !r.until(drainMax, func() bool {
-		return !slices.ContainsFunc(r.producers, func(p *workload.Producer) bool { return !p.Idle() })
+		return !slices.ContainsFunc(r.producers, func(p *workload.Producer) bool { return !p.Idle() }) &&
+			!slices.ContainsFunc(r.transactors, func(t *workload.Transactor) bool { return !t.Idle() })
 	}) {
 		r.world.Fail("drain: producers still wait for answers after %v", drainMax)
 		return false
@@ -162,8 +178,12 @@ func (r *run) drain() bool {
 	}
 	r.stage.Halt()
 	r.world.RunFor(settleMax) // what nobody waits for (acks=0, connections that hang) ends too
-	final := r.read("final", true)
+	final := r.finish("final", workload.StartReader(r.stage, "final", true))
 	if final == nil {
+		return false
+	}
+	// What nobody ended ends by its timeout, so in the end nothing is undecided.
+	if len(r.transactors) > 0 && r.finish("committed", workload.StartCommittedReader(r.stage, "committed")) == nil {
 		return false
 	}
 	r.seen["records read"] = int(final.Reads)
@@ -181,9 +201,8 @@ func (r *run) behind() string {
 	return ""
 }
 
-// read is a final read; nil if it did not end.
-func (r *run) read(name string, record bool) *workload.Reader {
-	reader := workload.StartReader(r.stage, name, record)
+// finish waits for a final read; nil if it did not end.
+func (r *run) finish(name string, reader *workload.Reader) *workload.Reader {
 	reader.Skip = func(key protocol.TopicPartition) bool { return r.rotten[key] }
 	if !r.until(drainMax, reader.Done) {
 		r.world.Fail("%s read: not finished after %v:%s", name, drainMax, reader.Left())
@@ -204,7 +223,7 @@ func (r *run) restart() bool {
 		r.world.Fail("restart: the node is not back after %v", restartMax)
 		return false
 	}
-	again := r.read("second", false)
+	again := r.finish("second", workload.StartReader(r.stage, "second", false))
 	if again == nil {
 		return false
 	}

@@ -38,6 +38,7 @@ type Scenario struct {
 func All() []Scenario {
 	out := []Scenario{
 		{"swarm", "one node, clients and faults as the seed draws them", Swarm},
+		{"transactions", "the swarm with transactional producers: nothing aborted is shown, nothing torn, nothing hangs (D1-D8, G1-G5)", Transactions},
 		{"storage", "one log under every kind of crash (D-RECOVER)", overWorld("storage", StorageLog)},
 		{"raft", "the metadata log of a single voter under every kind of crash (I1, I6)", overWorld("raft", RaftLog)},
 	}

@@ -10,6 +10,10 @@ func TestSwarm(t *testing.T) {
 	each(t, "swarm", 20)
 }
 
+func TestTransactions(t *testing.T) {
+	each(t, "transactions", 10)
+}
+
 func TestDirectedScenarios(t *testing.T) {
 	for _, d := range directed {
 		t.Run(d.name, func(t *testing.T) { each(t, d.name, 2) })

@@ -335,8 +335,13 @@ func (s *Stage) record(c *client, p *place, part *kmsg.FetchResponseTopicPartiti
 			continue // the batch began before the offset asked for
 		}
 		next = r.Offset + 1
-		if shown {
+		switch {
+		case r.marker:
+			op.Markers = append(op.Markers, r.Offset)
+		case shown:
 			op.Reads = append(op.Reads, r.Read)
+		default:
+			op.Hidden = append(op.Hidden, r.Read)
 		}
 	}
 	s.sometimes("aborted records left out", visible.hidden > 0)
