@@ -54,6 +54,7 @@ type Conn struct {
 	Software        string // of the client, as ApiVersions v3+ told; checked
 	SoftwareVersion string
 
+	host     string     // of the client, as members of groups are shown; empty until it is needed
 	produces []*produce // free for reuse
 	fetches  fetchConn
 }

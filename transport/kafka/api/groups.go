@@ -14,8 +14,9 @@ import (
 // What the requests to group coordinators share.
 
 const (
-	// groupWait is how long a coordinator may take for what it answers at once or when its records are committed.
-	groupWait = 10 * time.Second
+	// groupWait is how long a coordinator may take for what it answers at once or when its records are committed. It gives up itself
+	// long before (offsets.commit.timeout.ms); this is for the case that it is gone.
+	groupWait = 30 * time.Second
 	// rebalanceWait is the least that a member may wait for the others. The coordinator ends the wait itself, by its longest rebalance
 	// timeout, which only it knows; this is for the case that it is gone.
 	rebalanceWait = 10 * time.Minute
@@ -59,7 +60,10 @@ func askShard[R any](c *Call, shard actors.PID, cmd groupCommand, wait time.Dura
 
 // member says who speaks.
 func (c *Call) member(group, member string, instance *string) protocol.Member {
-	return protocol.Member{GroupID: group, MemberID: member, InstanceID: text(instance), ClientID: c.Client, ClientHost: hostText(c.Conn.Peer.Remote.Addr())}
+	if c.Conn.host == "" {
+		c.Conn.host = hostText(c.Conn.Peer.Remote.Addr())
+	}
+	return protocol.Member{GroupID: group, MemberID: member, InstanceID: text(instance), ClientID: c.Client, ClientHost: c.Conn.host}
 }
 
 // text is a nullable string whose null means nothing else than empty.
