@@ -31,7 +31,11 @@ type world struct {
 }
 
 func newWorld(t *testing.T, settings ...protocol.ConfigEntry) *world {
-	w := &world{t: t, sim: sim.NewWorld(7, nil), settings: settings}
+	return newSeededWorld(t, 7, settings...)
+}
+
+func newSeededWorld(t *testing.T, seed uint64, settings ...protocol.ConfigEntry) *world {
+	w := &world{t: t, sim: sim.NewWorld(seed, nil), settings: settings}
 	w.host = w.sim.NewHost("a")
 	w.boot()
 	t.Cleanup(func() {
