@@ -58,6 +58,20 @@ func TestTopicsOfConsumersAreKnown(t *testing.T) {
 	}
 }
 
+func TestACommitWhileTheGenerationBeginsIsNoHeartbeat(t *testing.T) {
+	w, id := lone(t, "consumer", consumerSaid("t"))
+	w.do(&protocol.JoinGroup{Member: protocol.Member{GroupID: testGroup, MemberID: id}, ProtocolType: "consumer", SessionTimeout: 10 * time.Second,
+		RebalanceTimeout: time.Minute, Protocols: []protocol.GroupProtocol{{Name: "p", Metadata: consumerSaid("u")}}})
+	if w.g.State() != "CompletingRebalance" || w.g.Subscribed("t") || !w.g.Subscribed("u") {
+		t.Fatalf("%s, subscribed to %v", w.g.State(), w.g.topics)
+	}
+	w.wait(t, 9*time.Second)
+	w.g.Heard(w.now(), id)
+	if w.wait(t, time.Second); w.g.State() != "Empty" {
+		t.Error(w.g.State())
+	}
+}
+
 func TestOffsetsAreRetainedWhileInUse(t *testing.T) {
 	w, _ := lone(t, "consumer", consumerSaid("t"))
 	garbled, _ := lone(t, "consumer", []byte{0})

@@ -52,7 +52,7 @@ func fits(in *protocol.JoinGroup) bool {
 
 // hasRoom reports whether group.max.size lets the member join. While members join again those that came first are let in, so that a
 // group over a lowered bound shrinks. Source: GroupMetadataManager.acceptJoiningMember; unlike there a static member keeps its place
-// while it is away, so it is let in without its id, and the others cannot fill the group beyond the bound (E6, KAFKA-9844).
+// while it is away, so it is let in without its id, and the others cannot fill the group beyond the bound, as in KAFKA-9844.
 func (g *Group) hasRoom(in *protocol.JoinGroup) bool {
 	m := g.byID[in.MemberID]
 	if in.MemberID == "" && in.InstanceID != "" {

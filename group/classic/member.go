@@ -150,7 +150,7 @@ func (g *Group) replace(old, by *member, out *step.Out) {
 	}
 }
 
-// park keeps a JoinGroup until the generation begins. A client that sends a second one has given up on the first, but on another
+// parkJoin keeps a JoinGroup until the generation begins. A client that sends a second one has given up on the first, but on another
 // connection it may still read the answer: it is told to try again. (Kafka never answers it.)
 func (g *Group) parkJoin(m *member, in *protocol.JoinGroup, out *step.Out) {
 	if m.join != nil {
@@ -158,10 +158,12 @@ func (g *Group) parkJoin(m *member, in *protocol.JoinGroup, out *step.Out) {
 		again.MemberID = m.id
 		g.answerJoin(m, again, out)
 	}
+	in.Protocols = nil // copied; the request's buffer may go
 	m.join = in
 	g.joining++
 }
 
+// parkSync keeps a SyncGroup until the assignment is in the log.
 func (g *Group) parkSync(m *member, in *protocol.SyncGroup, out *step.Out) {
 	if m.sync != nil {
 		g.answerSync(m, m.sync.Failed(protocol.RebalanceInProgress).(*protocol.GroupSynced), out)

@@ -95,7 +95,7 @@ func (p *party) settle() {
 		return
 	}
 	if p.cfg.MaxSize > 0 && len(p.g.members) > p.cfg.MaxSize {
-		p.t.Errorf("E6: %d members, over %d", len(p.g.members), p.cfg.MaxSize)
+		p.t.Errorf("group.max.size: %d members, over %d", len(p.g.members), p.cfg.MaxSize)
 	}
 	fresh := New(testGroup, p.cfg)
 	from := max(0, len(p.log)-1) // a record holds all of the group
