@@ -34,6 +34,8 @@ var rows = []struct {
 	{"fetch", "raw fetch of 256 KiB batches: file→socket limit, kafka, troupe", (*run).fetchRow},
 	{"latency", "end to end, 1 KB records at 1,000/s and 20,000/s", (*run).latencyRow},
 	{"client", "franz-go against a broker that discards everything, and troupe", (*run).clientRow},
+	{"transactions", "transactions of 100 records over 4 partitions; offset commits, 256 in flight", (*run).transactionsRow},
+	{"members", "100 members of a group over 300 partitions join, ten leave", (*run).membersRow},
 	{"life", "start, idle, 10,000 partitions, recovery", (*run).lifeRow},
 }
 

@@ -24,7 +24,8 @@ func kafkaSubject(jars string) process.Subject {
 			"process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@127.0.0.1:21193",
 			"listeners=PLAINTEXT://" + kafkaAddr + ",CONTROLLER://127.0.0.1:21193", "advertised.listeners=PLAINTEXT://" + kafkaAddr,
 			"controller.listener.names=CONTROLLER", "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-			"log.dirs=" + dir, "offsets.topic.replication.factor=1", "group.initial.rebalance.delay.ms=0",
+			"log.dirs=" + dir, "offsets.topic.replication.factor=1", "transaction.state.log.replication.factor=1",
+			"transaction.state.log.min.isr=1",
 		}
 		for _, kv := range process.Properties(settings) {
 			if !strings.HasPrefix(kv, "log.durability=") {

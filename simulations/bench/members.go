@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/troupe-broker/troupe/simulations/process"
+)
+
+const (
+	groupMembers    = 100
+	groupPartitions = 300
+	groupLeavers    = 10
+	settleMax       = 60 * time.Second
+)
+
+// owners is who holds which partition of the topic, as the members were told.
+type owners struct {
+	mu     sync.Mutex
+	of     [groupPartitions]int // number of members that hold it
+	shared int                  // partitions that had two owners at once, over all time
+	change time.Time
+}
+
+func (o *owners) assigned(partitions []int32, by int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range partitions {
+		if o.of[p] += by; o.of[p] > 1 {
+			o.shared++
+		}
+	}
+	o.change = time.Now()
+}
+
+// settled is when the last change was, once every partition has one owner.
+func (o *owners) settled() (time.Time, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, n := range o.of {
+		if n != 1 {
+			return time.Time{}, false
+		}
+	}
+	return o.change, true
+}
+
+// await returns the time from begin until every partition had its one owner and kept it for a second.
+func (o *owners) await(begin time.Time) (time.Duration, error) {
+	for deadline := begin.Add(settleMax); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if at, ok := o.settled(); ok && time.Since(at) > time.Second {
+			return max(0, at.Sub(begin)), nil
+		}
+	}
+	return 0, fmt.Errorf("the partitions had not one owner each after %v", settleMax)
+}
+
+// membersResult is how long a group needs, in milliseconds.
+type membersResult struct {
+	Join, Leave float64
+	Shared      int // partitions that two members held at once
+}
+
+// members lets 100 members join a group over 300 partitions, and ten of them leave.
+func members(b *process.Broker, topic, group string, next bool) (out membersResult, err error) {
+	var o owners
+	clients := make([]*kgo.Client, groupMembers)
+	defer func() {
+		var wg sync.WaitGroup
+		for _, cl := range clients {
+			if cl != nil {
+				wg.Go(cl.Close)
+			}
+		}
+		wg.Wait()
+	}()
+	told := func(by int) func(context.Context, *kgo.Client, map[string][]int32) {
+		return func(_ context.Context, _ *kgo.Client, m map[string][]int32) { o.assigned(m[topic], by) }
+	}
+	for i := range clients {
+		opts := []kgo.Opt{kgo.SeedBrokers(b.Addr), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
+			kgo.OnPartitionsAssigned(told(1)), kgo.OnPartitionsRevoked(told(-1)), kgo.OnPartitionsLost(told(-1)),
+			kgo.FetchMaxWait(5 * time.Second)}
+		if next {
+			opts = append(opts, kgo.ServerSideBalancer())
+		} else {
+			opts = append(opts, kgo.Balancers(kgo.RangeBalancer()))
+		}
+		if clients[i], err = kgo.NewClient(opts...); err != nil {
+			return out, err
+		}
+	}
+	begin := time.Now()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for _, cl := range clients {
+		go func() {
+			for ctx.Err() == nil && !cl.PollFetches(ctx).IsClientClosed() {
+			}
+		}()
+	}
+	took, err := o.await(begin)
+	if err != nil {
+		return out, err
+	}
+	out.Join = float64(took.Milliseconds())
+	begin = time.Now()
+	for i := range groupLeavers {
+		go clients[i].LeaveGroup()
+	}
+	if took, err = o.await(begin); err != nil {
+		return out, err
+	}
+	out.Leave, out.Shared = float64(took.Milliseconds()), o.shared
+	return out, nil
+}
+
+func (r *run) membersRow() error {
+	return r.eachPlain(func(v variant, b *process.Broker, c *client) error {
+		if err := c.ready("shared", groupPartitions); err != nil {
+			return err
+		}
+		for round := range r.rounds {
+			for _, p := range []struct {
+				name string
+				next bool
+			}{{"classic", false}, {"KIP-848", true}} {
+				got, err := members(b, "shared", fmt.Sprintf("%s-%d", p.name, round), p.next)
+				if err != nil {
+					return err
+				}
+				r.report.add("100 members over 300 partitions", v.label+" "+p.name, sample{"join ms": got.Join, "ten leave ms": got.Leave, "shared": float64(got.Shared)})
+				r.progress("members %s %s round %d/%d: join %.0f ms, ten leave %.0f ms, %d partitions with two owners", v.label, p.name, round+1, r.rounds, got.Join, got.Leave, got.Shared)
+			}
+		}
+		return nil
+	})
+}
+
+// eachPlain runs measure against every broker with its defaults, each on a fresh directory.
+func (r *run) eachPlain(measure func(v variant, b *process.Broker, c *client) error) error {
+	for _, v := range r.plain() {
+		if err := r.withBroker(v, measure); err != nil {
+			return err
+		}
+	}
+	return nil
+}
