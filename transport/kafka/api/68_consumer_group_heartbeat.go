@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -56,12 +57,12 @@ func handleConsumerGroupHeartbeat(c *Call) {
 
 // wrongHeartbeat says why a request is invalid; empty if it is not.
 func (c *Call) wrongHeartbeat(req *kmsg.ConsumerGroupHeartbeatRequest) string {
-	empty := func(s *string) bool { return s != nil && *s == "" }
+	empty := func(s *string) bool { return s != nil && blank(*s) }
 	joins := req.MemberEpoch == joiningEpoch
 	switch {
-	case req.MemberID == "" && (c.Version >= heartbeatSinceMemberID || req.MemberEpoch > joiningEpoch || req.MemberEpoch == leavingEpoch):
+	case blank(req.MemberID) && (c.Version >= heartbeatSinceMemberID || req.MemberEpoch > joiningEpoch || req.MemberEpoch == leavingEpoch):
 		return "MemberId can't be empty."
-	case req.Group == "":
+	case blank(req.Group):
 		return "GroupId can't be empty."
 	case empty(req.InstanceID):
 		return "InstanceId can't be empty."
@@ -79,6 +80,11 @@ func (c *Call) wrongHeartbeat(req *kmsg.ConsumerGroupHeartbeatRequest) string {
 		return "MemberEpoch is invalid."
 	}
 	return ""
+}
+
+// blank reports whether nothing is left of s without what Java trims.
+func blank(s string) bool {
+	return strings.TrimLeftFunc(s, func(r rune) bool { return r <= ' ' }) == ""
 }
 
 func (c *Call) consumerHeartbeat(m *protocol.ConsumerHeartbeat) {
