@@ -41,14 +41,21 @@
 // Tick, so that it does not wait for a heartbeat (with Kafka 4.3: once a second, by the next heartbeat; KIP-1263). A hundred members that
 // join together cause two or three targets, not a hundred.
 //
+// # Members of the classic protocol
+//
+// Consumers that still speak the classic protocol may be members, so that a group can be moved member by member. Their generation is
+// their member epoch; a heartbeat tells them to join again when there is a step to do, JoinGroup is that step, SyncGroup tells what they
+// hold. They are not told of others and nobody waits for them, other than for partitions. FromClassic makes a group of a classic one,
+// when the first member of the new protocol joins; when the last one goes, Downgrade says so and ClassicMembers tells who is left.
+//
 // # Not as in Kafka
 //
 //   - Regular expressions are matched within the heartbeat that brings them, and again when topics changed, at most once a second; not by
 //     another thread, at most every ten seconds.
 //   - A static member that joins again with its own member id is taken for what it is, and not refused because it has not left.
 //   - A member that keeps its epoch keeps its previous one, too: a second lost answer does not fence it.
+//   - A member of the classic protocol that joins with partitions, but is none, is told UNKNOWN_MEMBER_ID.
 //   - Racks are kept and shown, but change nothing: Kafka's assignors do not use them either.
-//   - A member of the classic protocol cannot join (INCONSISTENT_GROUP_PROTOCOL), but those found in a log stay until their session ends.
 //
 // Source: KIP-848, KIP-1251, KIP-1263; ConsumerGroup, ConsumerGroupMember, CurrentAssignmentBuilder, TargetAssignmentBuilder,
 // GroupMetadataManager, GroupCoordinatorRecordHelpers of Kafka 4.3.

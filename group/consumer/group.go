@@ -18,6 +18,7 @@ type Config struct {
 	MaxSize           int           // group.consumer.max.size, members; 0 is no limit
 	Assignors         []string      // group.consumer.assignors, the first is the default
 	RegexRefresh      time.Duration // group.consumer.regex.refresh.interval.ms; 0 is never
+	NoClassic         bool          // group.consumer.migration.policy is disabled: members of the classic protocol may not join
 }
 
 // Group is the machine of one consumer group.
@@ -53,6 +54,8 @@ type Group struct {
 	retryAt    time.Duration // not before: the log did not take a step of ours
 	sweepAt    time.Duration // no session or revocation ends before this
 	topology   looked
+	left       bool // the step's records removed a member of the consumer protocol
+	downgrade  bool // the last step's did
 }
 
 // regex is one regular expression that members subscribe to.
@@ -83,7 +86,7 @@ func New(groupID string, cfg Config) *Group {
 // Reconfigure takes new settings; they hold from the next heartbeat of each member on.
 func (g *Group) Reconfigure(cfg Config) { g.cfg = cfg }
 
-// Step decides one command. Those of the classic protocol are refused: their senders do not belong here.
+// Step decides one command.
 func (g *Group) Step(now step.Now, in step.Command, out *step.Out) {
 	g.img = now.Image
 	switch c := in.(type) {
@@ -96,11 +99,11 @@ func (g *Group) Step(now step.Now, in step.Command, out *step.Out) {
 	case *protocol.DeleteGroup:
 		g.deleteGroup(c, out)
 	case *protocol.JoinGroup:
-		reply(out, c, c.ReplyTo, c.Failed(protocol.InconsistentGroupProtocol))
+		g.joinClassic(now, c, out)
 	case *protocol.SyncGroup:
-		reply(out, c, c.ReplyTo, c.Failed(protocol.UnknownMemberID))
+		g.syncClassic(now, c, out)
 	case *protocol.HeartbeatGroup:
-		reply(out, c, c.ReplyTo, c.Failed(protocol.UnknownMemberID))
+		g.heartbeatClassic(now, c, out)
 	default:
 		to, _ := in.Refused(0)
 		reply(out, in, to, in.Failed(protocol.UnsupportedVersion))

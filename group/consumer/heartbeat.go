@@ -50,6 +50,9 @@ func (g *Group) heartbeat(now step.Now, c *protocol.HeartbeatConsumer, out *step
 	if !f.Failed() {
 		if b.known != nil {
 			b.known.sessionEnds = now.Mono + g.sessionTimeout(b.known)
+			if b.known.classic != nil { // it needs no rebalance any more
+				b.known.revokeEnds = step.Never
+			}
 		}
 		f = b.change()
 	}
@@ -109,6 +112,7 @@ type beat struct {
 	replaced *member // the static member whose place the sender takes
 	before   member  // the sender as the log has it, or as it begins
 	next     member  // and as it will be
+	classic  *classicMember
 }
 
 // identify finds who sends, and whether it may. Source: getOrMaybeSubscribeDynamicConsumerGroupMember, -StaticConsumerGroupMember.
@@ -132,12 +136,10 @@ func (b *beat) identify() protocol.Fault {
 	case c.InstanceID != "" && !joins && holder != b.known:
 		return fault(protocol.FencedInstanceID, "instance id %q is of another member now", c.InstanceID)
 	case holder != nil && holder != b.known:
-		if holder.epoch != staticLeaveEpoch {
+		if holder.epoch != staticLeaveEpoch && holder.classic == nil {
 			return fault(protocol.UnreleasedInstanceID, "instance id %q is of member %s, which has not left", c.InstanceID, holder.id)
 		}
-		b.replaced, b.known = holder, nil
-		b.before = *holder
-		b.before.id, b.before.epoch, b.before.previousEpoch = b.memberID(), 0, 0
+		b.replace(holder)
 		return protocol.Fault{}
 	case b.known == nil && !joins:
 		return fault(protocol.UnknownMemberID, "the group has no member %s", c.MemberID)
@@ -146,6 +148,13 @@ func (b *beat) identify() protocol.Fault {
 		return protocol.Fault{}
 	}
 	return b.checkEpoch()
+}
+
+// replace lets the sender begin where a static member was.
+func (b *beat) replace(holder *member) {
+	b.replaced, b.known = holder, nil
+	b.before = *holder
+	b.before.id, b.before.epoch, b.before.previousEpoch = b.memberID(), 0, 0
 }
 
 // checkEpoch fences members of another epoch than the log's. One that comes with the epoch before may not have seen the answer that
@@ -201,7 +210,7 @@ func (b *beat) describe() {
 	if c.RegexSet {
 		m.regex = c.Regex
 	}
-	m.clientID, m.clientHost, m.classic = c.ClientID, c.ClientHost, nil
+	m.clientID, m.clientHost, m.classic = c.ClientID, c.ClientHost, b.classic
 }
 
 // change decides a heartbeat that is not idle.

@@ -47,7 +47,7 @@ type member struct {
 
 	// Soft state.
 	sessionEnds time.Duration // 0 is not begun
-	revokeEnds  time.Duration // step.Never if it has nothing to revoke
+	revokeEnds  time.Duration // step.Never if it has nothing to revoke; of a classic member, when it must have joined or synced
 }
 
 // classicMember is what the log keeps of a member that speaks the classic protocol.
@@ -72,7 +72,7 @@ func (m *member) moveTo(epoch int32) {
 func (m *member) sameMetadata(o *member) bool {
 	return m.instanceID == o.instanceID && m.rack == o.rack && m.clientID == o.clientID && m.clientHost == o.clientHost &&
 		slices.Equal(m.topics, o.topics) && m.regex == o.regex && m.assignor == o.assignor && m.rebalanceTimeout == o.rebalanceTimeout &&
-		(m.classic == nil) == (o.classic == nil)
+		m.classic.equal(o.classic)
 }
 
 // sameAssignment compares all that the member's current assignment record holds.

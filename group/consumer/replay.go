@@ -68,6 +68,7 @@ func (g *Group) set(k key, src []byte) error {
 			return err
 		}
 		g.setCurrent(g.memberOrNew(k.name), m)
+		g.touch(g.members[k.name])
 	case kindRegex:
 		topics, version, timestamp, err := decodeRegex(src)
 		if err != nil {
@@ -114,8 +115,8 @@ func (g *Group) memberOrNew(id string) *member {
 		g.members[id] = m
 		at, _ := slices.BinarySearchFunc(g.order, id, compareMember)
 		g.order = slices.Insert(g.order, at, m)
+		g.touch(m)
 	}
-	g.touch(m)
 	return m
 }
 
@@ -132,6 +133,7 @@ func (g *Group) removeMember(m *member) {
 	if m == nil {
 		return
 	}
+	g.left = g.left || g.loaded && m.classic == nil
 	g.setMetadata(m, &member{})
 	g.setCurrent(m, &member{})
 	delete(g.members, m.id)

@@ -114,7 +114,11 @@ func (g *Group) begin(now time.Duration, m *member) {
 	if m.sessionEnds == 0 {
 		m.sessionEnds = now + g.sessionTimeout(m)
 	}
-	if m.revokeEnds = step.Never; m.state == unrevoked && m.epoch != staticLeaveEpoch && m.rebalanceTimeout >= 0 {
+	if m.revokeEnds = step.Never; m.classic != nil {
+		if g.loaded { // by a record of its join: it must sync
+			m.revokeEnds = now + time.Duration(max(m.rebalanceTimeout, 0))*time.Millisecond
+		}
+	} else if m.state == unrevoked && m.epoch != staticLeaveEpoch && m.rebalanceTimeout >= 0 {
 		m.revokeEnds = now + time.Duration(m.rebalanceTimeout)*time.Millisecond
 	}
 	g.sweepAt = min(g.sweepAt, m.sessionEnds, m.revokeEnds)
@@ -122,11 +126,12 @@ func (g *Group) begin(now time.Duration, m *member) {
 
 // Loaded begins the sessions of the members found in the log.
 func (g *Group) Loaded(now step.Now, out *step.Out) {
-	g.img, g.loaded = now.Image, true
+	g.img = now.Image
 	g.assigned, g.progressed = false, false
 	for _, m := range g.order {
 		g.begin(now.Mono, m)
 	}
+	g.loaded = true
 	if len(g.order) > 0 {
 		g.lastChange = now.Mono
 	}
@@ -135,6 +140,8 @@ func (g *Group) Loaded(now step.Now, out *step.Out) {
 
 // Appended goes on after the records of the last step are in the log.
 func (g *Group) Appended(now step.Now, out *step.Out) {
+	g.downgrade = g.left
+	g.left = false
 	for _, m := range g.touched {
 		if g.members[m.id] == m {
 			g.begin(now.Mono, m)

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
@@ -95,6 +98,23 @@ func (s *stage) do(words []string) string {
 		answers = s.step(s.heartbeat(arg))
 	case "remove":
 		answers = s.step(&protocol.LeaveGroup{GroupID: "g", Members: []protocol.LeavingMember{{MemberID: arg["id"], InstanceID: arg["instance"]}}})
+	case "join", "sync", "alive":
+		answers = s.step(s.classic(words[0], arg))
+	case "upgrade":
+		records, ok := FromClassic("g", s.now(), int32(num("generation")), "range", s.classicMembers(arg))
+		if !ok {
+			return "  no\n"
+		}
+		s.restart(records)
+		s.log = records
+		return s.told(nil, records)
+	case "downgrade":
+		generation, members := s.g.ClassicMembers()
+		out := fmt.Sprintf("  %v, generation %d\n", s.g.Downgrade(), generation)
+		for _, m := range members {
+			out += fmt.Sprintf("  %s %s has %s\n", m.MemberID, m.Protocols[0].Name, assignmentText(m.Assignment))
+		}
+		return out
 	case "describe":
 		answers = s.step(&protocol.DescribeGroup{GroupID: "g", Classic: arg["classic"] == "true"})
 	case "delete":
@@ -137,6 +157,58 @@ func (s *stage) heartbeat(arg map[string]string) *protocol.HeartbeatConsumer {
 		m.Owned, m.OwnedSet = s.rows(owned), true
 	}
 	return m
+}
+
+// classic makes the requests of the classic protocol.
+func (s *stage) classic(what string, arg map[string]string) step.Command {
+	who := protocol.Member{GroupID: "g", MemberID: arg["id"], InstanceID: arg["instance"], ClientID: "c", ClientHost: "/127.0.0.1"}
+	generation, _ := strconv.Atoi(arg["generation"])
+	switch what {
+	case "sync":
+		return &protocol.SyncGroup{Member: who, Generation: int32(generation), ProtocolType: "consumer", ProtocolName: arg["protocol"]}
+	case "alive":
+		return &protocol.HeartbeatGroup{Member: who, Generation: int32(generation)}
+	}
+	return &protocol.JoinGroup{
+		Member: who, ProtocolType: cmp.Or(arg["type"], "consumer"), Protocols: s.protocols(arg), SessionTimeout: 20 * time.Second, RebalanceTimeout: 10 * time.Second,
+		RequireKnownMember: arg["known"] == "",
+	}
+}
+
+func (s *stage) protocols(arg map[string]string) []protocol.GroupProtocol {
+	says := kmsg.NewConsumerMemberMetadata()
+	says.Version = 1
+	says.Topics = strings.FieldsFunc(arg["topics"], func(r rune) bool { return r == ',' })
+	for _, row := range s.rows(arg["owned"]) {
+		t, _ := s.img.TopicByID(row.Topic)
+		says.OwnedPartitions = append(says.OwnedPartitions, kmsg.ConsumerMemberMetadataOwnedPartition{Topic: t.Name, Partitions: row.Partitions})
+	}
+	return []protocol.GroupProtocol{{Name: cmp.Or(arg["protocol"], "range"), Metadata: says.AppendTo(nil)}}
+}
+
+// classicMembers makes members a and b of a classic group, with what they have.
+func (s *stage) classicMembers(arg map[string]string) (out []ClassicMember) {
+	for _, id := range []string{"a", "b"} {
+		has := kmsg.NewConsumerMemberAssignment()
+		for _, row := range s.rows(arg[id]) {
+			t, _ := s.img.TopicByID(row.Topic)
+			has.Topics = append(has.Topics, kmsg.ConsumerMemberAssignmentTopic{Topic: t.Name, Partitions: row.Partitions})
+		}
+		out = append(out, ClassicMember{MemberID: id, ClientID: "c", ClientHost: "/127.0.0.1", RebalanceTimeout: 10 * time.Second, SessionTimeout: 20 * time.Second, Protocols: s.protocols(arg), Assignment: has.AppendTo(nil)})
+	}
+	return out
+}
+
+func assignmentText(raw []byte) string {
+	var a kmsg.ConsumerMemberAssignment
+	if err := a.ReadFrom(raw); err != nil {
+		return err.Error()
+	}
+	var out []string
+	for _, t := range a.Topics {
+		out = append(out, fmt.Sprint(strings.TrimPrefix(t.Topic, "topic"), ":", t.Partitions))
+	}
+	return fmt.Sprintf("v%d %s", a.Version, strings.Join(out, "/"))
 }
 
 func keys(m map[string]string) (out []string) {
@@ -193,6 +265,12 @@ func (s *stage) told(answers []any, records []step.Record) string {
 				fmt.Fprintf(&b, ", holds %s", s.text(a.Assignment))
 			}
 			b.WriteString("\n")
+		case *protocol.GroupJoined:
+			fmt.Fprintf(&b, "  %s %s: generation %d, %s %s\n", a.Code.Name(), a.MemberID, a.Generation, a.ProtocolType, a.ProtocolName)
+		case *protocol.GroupSynced:
+			fmt.Fprintf(&b, "  %s %s\n", a.Code.Name(), assignmentText(a.Assignment))
+		case *protocol.GroupHeartbeat:
+			fmt.Fprintf(&b, "  %s\n", a.Code.Name())
 		case *protocol.GroupLeft:
 			fmt.Fprintf(&b, "  %s %+v\n", a.Code.Name(), a.Members)
 		case *protocol.GroupDeleted:
