@@ -130,18 +130,3 @@ func appendCode(code protocol.Code) protocol.Code {
 	}
 	return code
 }
-
-// Resign answers everybody who waits, because the group is no longer coordinated here. The Group must not be used afterwards.
-// Source: GroupMetadataManager.onUnloaded.
-func (g *Group) Resign(code protocol.Code, out *step.Out) {
-	for _, m := range g.members {
-		if m.join != nil {
-			fail := m.join.Failed(code).(*protocol.GroupJoined)
-			fail.MemberID = m.id
-			g.answerJoin(m, fail, out)
-		}
-		if m.sync != nil {
-			g.answerSync(m, m.sync.Failed(code).(*protocol.GroupSynced), out)
-		}
-	}
-}

@@ -148,10 +148,6 @@ func (s *stage) run(words []string) {
 		s.commit(arg)
 	case "crash":
 		s.crash()
-	case "resign":
-		var out step.Out
-		s.g.Resign(protocol.NotCoordinator, &out)
-		s.carryOut(&out)
 	case "log":
 		for _, r := range s.log {
 			fmt.Fprintf(&s.out, "  %s = %s\n", hex.EncodeToString(r.Key), hex.EncodeToString(r.Value))
