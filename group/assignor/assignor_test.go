@@ -251,7 +251,7 @@ func TestLargeGroupsAreQuick(t *testing.T) {
 		g = given(g, Uniform(g))
 		g.Members = g.Members[:500]
 		g = given(g, Uniform(g))
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("two targets took %v", took)
 		}
 	}

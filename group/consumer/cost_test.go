@@ -66,7 +66,7 @@ func TestAThousandMembersOverTenThousandPartitions(t *testing.T) {
 	start := time.Now()
 	w.beat(&protocol.HeartbeatConsumer{Member: beats[0].Member, MemberEpoch: leaveEpoch, RebalanceTimeout: -1})
 	w.tick(w.mono + 100*time.Millisecond)
-	if took := time.Since(start); took > time.Second || w.g.targetEpoch != w.g.epoch {
+	if took := time.Since(start); took > 5*time.Second || w.g.targetEpoch != w.g.epoch {
 		t.Errorf("a member leaving took %v; %v", took, w.g.State())
 	}
 	held := 0

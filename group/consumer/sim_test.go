@@ -435,7 +435,7 @@ func (s *sim) disturb() {
 }
 
 func TestClientsWithFaultsNeverShareAPartitionAndSettle(t *testing.T) {
-	seeds := 60
+	seeds := 40
 	if testing.Short() {
 		seeds = 20
 	}
