@@ -13,7 +13,7 @@ TESTSEEDS ?= 200
 # what the race detector watches: the packages with goroutines
 RACE      ?= ./actors/... ./partition/... ./cluster/... ./transport/... ./cmd/...
 
-.PHONY: help build run test unit race fuzz tidy sim bench clean
+.PHONY: help build run test unit race fuzz tidy sim bench suites clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ sim: build  ## SEEDS simulated nodes with power failures, torn writes and I/O er
 
 bench: build  ## the machine's limit, Apache Kafka and troupe side by side
 	$(GO) run ./simulations/bench -troupe bin/troupe
+
+suites: build  ## test suites of other projects, compared with the lists of what passes
+	$(GO) run ./simulations/compat/suite -troupe bin/troupe
 
 clean:
 	rm -rf bin

@@ -1,0 +1,16 @@
+// Command suite runs test suites that other projects wrote against a fresh troupe and compares what passes with a kept list.
+//
+//	go run ./simulations/compat/suite -suite java
+//	go run ./simulations/compat/suite -suite java -against kafka     # the same against Apache Kafka: are the tests themselves right?
+//	go run ./simulations/compat/suite -suite java -only 'Console.*'
+//
+// A suite names what it needs of the machine, gets it ready, runs its own command and tells the result of each of its tests by name
+// (see suite). The list in expected/SUITE.txt says what each test shall come to, with the reason for those that fail. A run fails on
+// a test that passed before and fails now, on a test that is listed as failing and passes, on a test that is not listed, and on a
+// listed one that did not run: the list is always true. A tool that the machine lacks fails the run and is named; nothing is skipped
+// in silence. -accept writes the list anew and keeps the reasons.
+//
+// The score is printed as a Markdown table and, with -out DIR, written there as score.md and score.json.
+//
+// Only loopback addresses are used; every process is started by this one and ended by it.
+package main
