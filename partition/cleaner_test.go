@@ -7,8 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/actortest"
+	"github.com/troupe-broker/troupe/actors/env/osenv"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/partition/compaction"
 	"github.com/troupe-broker/troupe/partition/storage"
 )
 
@@ -185,4 +189,138 @@ func (w *world) files(tp protocol.TopicPartition) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// staged is a partition with closed segments, all durable, of which the first is rewritten.
+func stagedRound(t *testing.T) (s *stage, m *replaceSegments) {
+	c := compactConfig()
+	c.SegmentBytes = 300
+	s = newStage(t, c)
+	sequence := int32(0)
+	for id := range uint64(6) {
+		p, _ := s.message(id+1, producing{pid: 9, sequence: sequence, value: strings.Repeat("v", 100)})
+		sequence++
+		s.flush(s.turn(p))
+	}
+	begun := actortest.Take[*roundBegun](t, s.turn(&beginRound{Head: protocol.Head{ReplyTo: clientPID, ID: 70}, partition: tp0, upTo: s.actor.log.Replaceable()}))
+	if begun.Failed() || begun.ID != 70 || begun.bounds.Replaceable == 0 || begun.bounds.HighWatermark != 6 || len(begun.producers) != 1 || begun.producers[0].Offset != 5 {
+		t.Fatalf("begun %+v", begun)
+	}
+	segments, err := begun.view.Segments(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := begun.view.Rewrite(segments[0].Base, segments[0].Next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = begun.view.EachBatch(0, segments[0].Next, nil, func(b record.Batch) error { return w.Append(b.Emptied()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.Finish(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, &replaceSegments{Head: protocol.Head{ReplyTo: clientPID, ID: 71}, partition: tp0, replacement: r, end: segments[0].Next}
+}
+
+// A segment goes in when the producers are in a durable snapshot, and is answered when its files are in place.
+func TestReplacementWaitsForSnapshotAndFlush(t *testing.T) {
+	s, m := stagedRound(t)
+	if effects := s.turn(m); len(actortest.Messages(effects)) != 0 || s.Offloads() != 1 {
+		t.Fatalf("%#v", effects)
+	}
+	if s.actor.log.Replacing() {
+		t.Fatal("replaced before the snapshot")
+	}
+	effects := append(s.RunOffload(), s.EndTurn()...)
+	if !s.actor.log.Replacing() || s.actor.handle.View().Log.Size() != s.actor.log.Size() {
+		t.Fatal("not replaced, or not published")
+	}
+	answered := actortest.Take[*segmentsReplaced](t, s.flush(effects))
+	if answered.Failed() || !answered.taken || answered.ID != 71 || s.actor.log.Replacing() {
+		t.Errorf("answered %+v", answered)
+	}
+}
+
+// Whatever ends the partition or the need gives the segment back.
+func TestReplacementIsRefused(t *testing.T) {
+	refused := func(t *testing.T, effects []actortest.Effect, taken bool) {
+		t.Helper()
+		if a := actortest.Take[*segmentsReplaced](t, effects); !a.Failed() || a.taken != taken || a.replacement == nil {
+			t.Errorf("answered %+v", a)
+		}
+	}
+	t.Run("closing", func(t *testing.T) {
+		s, m := stagedRound(t)
+		s.turn(m)
+		refused(t, s.turn(closeLog{}), false)
+	})
+	t.Run("dropped when taken", func(t *testing.T) {
+		s, m := stagedRound(t)
+		s.turn(m)
+		s.RunOffload()
+		s.EndTurn()
+		refused(t, s.turn(dropLog{}), true)
+	})
+	t.Run("not compacted any more", func(t *testing.T) {
+		s, m := stagedRound(t)
+		c := diskConfig()
+		s.turn(&lead{LeadPartition: leadOf(tp0, c), config: &c})
+		refused(t, s.turn(m), false)
+	})
+	t.Run("segments dropped", func(t *testing.T) {
+		s, m := stagedRound(t)
+		s.turn(m)
+		if err := s.actor.log.AdvanceStart(m.end); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, append(s.RunOffload(), s.EndTurn()...), false)
+	})
+	t.Run("gone", func(t *testing.T) {
+		_, m := stagedRound(t)
+		to, answer := m.Refused(actors.RefusedStopped)
+		if a := answer.(*segmentsReplaced); !to.Equal(clientPID) || !a.Failed() || a.ID != 71 || a.replacement != m.replacement {
+			t.Errorf("answered %+v", a)
+		}
+	})
+	t.Run("disk full", func(t *testing.T) {
+		s, m := stagedRound(t)
+		s.turn(m)
+		refused(t, s.turn(&snapshotSaved{err: fmt.Errorf("%w: x", storage.ErrNoSpace)}), false)
+		if s.actor.log.Err() != nil || s.actor.ending != serving {
+			t.Error("a full disk ended the partition")
+		}
+	})
+}
+
+// The cleaner keeps to its bytes a second, and to its rest.
+func TestCleanerIsThrottled(t *testing.T) {
+	s, _ := stagedRound(t)
+	c := &cleaner{clock: osenv.New().Clock, table: NewTable(), skipped: map[protocol.TopicPartition]bool{}, bad: map[protocol.TopicPartition]*Handle{}}
+	h := actortest.New(t, c)
+	h.Deliver(actors.Started{})
+	v := s.actor.log.View()
+	segments, _ := v.Segments(false)
+	config := compactConfig()
+	round, err := compaction.NewRound(compaction.Options{View: v, Plan: compaction.Plan{Upper: segments[1].Next}, Config: &config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := round.Step(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	read := round.Stats().Read
+	for _, row := range []struct {
+		limit float64
+		took  time.Duration
+		want  time.Duration
+	}{{0, 30 * time.Millisecond, cleanerRest * 30 * time.Millisecond}, {float64(read), 30 * time.Millisecond, 970 * time.Millisecond}, {1, 0, time.Duration(read) * time.Second}} {
+		c.job = &cleaning{handle: s.actor.handle, config: CleanerConfig{BytesPerSecond: row.limit}, round: round}
+		effects := h.Deliver(&stepped{took: row.took})
+		if timer, ok := effects[0].(actortest.TimerSet); !ok || timer.After != row.want {
+			t.Errorf("limit %v, took %v: %+v, want %v", row.limit, row.took, effects, row.want)
+		}
+	}
 }
