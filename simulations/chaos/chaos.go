@@ -1,4 +1,5 @@
-// Package chaos kills a real broker process again and again under the load of real clients and then reads everything back.
+// Package chaos kills a real broker process again and again under the load of real clients and then reads everything back: idempotent
+// producers (Run), and an exactly-once copy whose copier is killed too (Copy).
 //
 // It proves for the built binary, the real disk and a client nobody here wrote (franz-go) what the simulator proves for the code: no
 // acknowledged record is lost, changed, duplicated or reordered by kill -9. It cannot prove anything about power loss: the page
