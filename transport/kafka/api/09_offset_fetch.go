@@ -4,7 +4,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
-	"github.com/troupe-broker/troupe/cluster/image"
 )
 
 // OffsetFetch: v1-10.
@@ -13,7 +12,9 @@ import (
 //   - A group that does not exist has no offsets and is no error: -1 for what is asked, nothing if all is asked.
 //   - v2+: null topics mean all there are. Groups are asked for at once, each at its coordinator (v8+).
 //   - RequireStable: UNSTABLE_OFFSET_COMMIT for a partition with an offset in an open transaction (KIP-447).
-//   - v10: a topic id that is not known is UNKNOWN_TOPIC_ID on each row; an offset of another incarnation of the topic is none.
+//   - v10: a topic id that is not known is UNKNOWN_TOPIC_ID on each row.
+//   - An offset of another incarnation of the topic is none, also for those who ask by name. Kafka shows them the old one if a commit
+//     meets the deletion of its topic.
 //
 // Version history:
 //   - v2: an error of the whole group, which v1 repeats on each row; v5: leader epochs (KIP-320); v6: flexible
@@ -111,11 +112,13 @@ func (c *Call) wantedOffsets(g *kmsg.OffsetFetchRequestGroup, cmd *protocol.Fetc
 	for i := range g.Topics {
 		t := &g.Topics[i]
 		w := protocol.WantedOffset{Topic: t.Topic}
+		topic, _ := img.Topic(t.Topic)
 		if c.Version >= offsetFetchSinceTopicID {
-			topic := topicByID(img, t.TopicID)
-			if topic == nil {
+			if topic = topicByID(img, t.TopicID); topic == nil {
 				continue
 			}
+		}
+		if topic != nil {
 			w.Topic, w.TopicID = topic.Name, topic.ID
 		}
 		names[i] = w.Topic
@@ -145,35 +148,23 @@ func (c *Call) wantedRows(g *kmsg.OffsetFetchRequestGroup, names []string, next 
 	return out
 }
 
-// allRows lays out every offset of a group, which come by topic. From v10 on a topic without id, which is one that was deleted, is left
-// out.
+// allRows lays out every offset of a group, which come by topic, but those of another incarnation of the topic. From v10 on a topic that
+// was deleted, and so has no id, is left out.
 func (c *Call) allRows(offsets []protocol.CommitOffset) (out []kmsg.OffsetFetchResponseGroupTopic) {
 	img := c.Conn.Images.Load()
 	for i := 0; i < len(offsets); {
-		name, from := offsets[i].Topic, i
-		t := kmsg.OffsetFetchResponseGroupTopic{Topic: name, TopicID: offsets[i].TopicID}
-		for ; i < len(offsets) && offsets[i].Topic == name; i++ {
-			t.Partitions = append(t.Partitions, c.offsetRow(offsets[i].Partition, &offsets[i]))
-		}
-		if c.Version < offsetFetchSinceTopicID {
-			out = append(out, t)
-			continue
-		}
-		topic, _ := img.Topic(name)
-		t.Partitions = c.ofIncarnation(t.Partitions, offsets[from:i], topic)
-		if topic != nil && len(t.Partitions) > 0 {
+		t := kmsg.OffsetFetchResponseGroupTopic{Topic: offsets[i].Topic}
+		topic, ok := img.Topic(t.Topic)
+		if ok {
 			t.TopicID = topic.ID
-			out = append(out, t)
 		}
-	}
-	return out
-}
-
-// ofIncarnation keeps the rows that were not committed for another incarnation of the topic.
-func (c *Call) ofIncarnation(rows []kmsg.OffsetFetchResponseGroupTopicPartition, offsets []protocol.CommitOffset, t *image.Topic) (out []kmsg.OffsetFetchResponseGroupTopicPartition) {
-	for i := range rows {
-		if id := offsets[i].TopicID; t != nil && (id.IsZero() || id == t.ID) {
-			out = append(out, rows[i])
+		for ; i < len(offsets) && offsets[i].Topic == t.Topic; i++ {
+			if id := offsets[i].TopicID; !ok || id.IsZero() || id == topic.ID {
+				t.Partitions = append(t.Partitions, c.offsetRow(offsets[i].Partition, &offsets[i]))
+			}
+		}
+		if len(t.Partitions) > 0 && (ok || c.Version < offsetFetchSinceTopicID) {
+			out = append(out, t)
 		}
 	}
 	return out
