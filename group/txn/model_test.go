@@ -57,6 +57,7 @@ type world struct {
 	marked   map[protocol.NamedPartition]bool
 	unique   map[client]bool // given to a producer that named none before
 	underWay bool
+	fault    error
 	idleTick bool // a Tick that left its deadline as it was
 	story    []string
 }
@@ -210,7 +211,14 @@ func (w *world) command() {
 	}
 	w.pending[w.nextID] = in
 	w.note("%d: %T %+v", w.nextID, in, in)
+	h, first := w.hard(), len(w.out.Records) == 0
 	w.m.Step(w.now, in, &w.out)
+	if h.known && c.id >= 0 && (c.id < h.producer || c.id == h.producer && c.epoch < h.epoch) && first && len(w.out.Records) > 0 {
+		// I-FENCE-P; but who repeats its InitTransactions may say another timeout.
+		if next, _ := decode(w.out.Records[0].Value); next.status != Empty || next.producer != h.producer || next.epoch != h.epoch {
+			w.fault = fmt.Errorf("%v, which is fenced by %s, made it %s", c, show(&h), show(&next))
+		}
+	}
 }
 
 func (w *world) give(faults bool) {
@@ -306,6 +314,9 @@ func (w *world) failed() {
 
 // settle checks what the last act made the machine want.
 func (w *world) settle() error {
+	if w.fault != nil {
+		return w.fault
+	}
 	if err := w.checkRecords(); err != nil {
 		return err
 	}
