@@ -115,6 +115,22 @@ func TestEveryPrefixOfAValueIsRefusedWhole(t *testing.T) {
 	}
 }
 
+// TestAPartitionOfTwoInTheLogIsOfTheLater: compaction may keep the record in which somebody has a partition, and drop the one in which it
+// gave it up, as long as a later one of that member follows.
+func TestAPartitionOfTwoInTheLogIsOfTheLater(t *testing.T) {
+	g := New("g", testConfig)
+	has := holding{{topicID(1), []int32{0}, []int32{1}}}
+	for _, m := range []*member{{id: "a", epoch: 1, assigned: has}, {id: "b", epoch: 2, assigned: has}, {id: "a", epoch: 3}} {
+		r := g.currentRecord(m)
+		if err := g.Replay(r.Key, r.Value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := g.owner[protocol.TopicPartition{Topic: topicID(1)}]; m == nil || m.id != "b" {
+		t.Fatalf("the owner is %v", m)
+	}
+}
+
 func TestKeysOfOthersAreNotOurs(t *testing.T) {
 	for _, k := range []byte{0, 1, 2, 9, 15, 17, 99} {
 		if _, ok, err := GroupOfKey([]byte{0, k, 0, 1, 'g'}); ok || err != nil {
