@@ -13,7 +13,7 @@ import (
 	"github.com/troupe-broker/troupe/group/step"
 )
 
-var seeds = flag.Int("seeds", 600, "worlds of TestModel")
+var seeds = flag.Int("seeds", 300, "worlds of TestModel")
 
 // TestModel drives one transactional id with commands of competing producers that know current, old and wrong epochs, ask twice, and
 // die; appends fail, the coordinator crashes with and without its last append, markers are refused, topics vanish, time jumps. After
