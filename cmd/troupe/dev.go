@@ -30,7 +30,8 @@ func (a *app) dev() *cobra.Command {
 	d := &devFlags{}
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run a broker for trying things out, on this machine only", Args: argCount(0, 0, "no arguments"),
-		Long:    "Run a broker that only this machine can reach, with everything at its default. Data stays in the directory between runs.",
+		Long: "Run a broker that only this machine can reach, with everything at its default but this: a group that forms does not\n" +
+			"wait 3 s for more members (group.initial.rebalance.delay.ms=0). Data stays in the directory between runs.",
 		Example: "  troupe dev\n  troupe dev --topics orders:6,payments --data /tmp/try",
 	}
 	f := cmd.Flags()
@@ -52,6 +53,7 @@ func (a *app) runDev(ctx context.Context, d *devFlags) error {
 		"log.dirs=" + d.data,
 		"listeners=PLAINTEXT://localhost:" + strconv.Itoa(d.port),
 		"http.listener=localhost:" + strconv.Itoa(d.httpPort),
+		"group.initial.rebalance.delay.ms=0",
 	}, d.set...))
 	if err != nil {
 		return err

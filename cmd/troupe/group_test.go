@@ -31,6 +31,24 @@ func joinGroup(t *testing.T, addr string, opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
+// eachBroker runs test against the fake cluster and against troupe itself, each with topic t of two partitions.
+func eachBroker(t *testing.T, port int, test func(t *testing.T, addr string)) {
+	t.Run("kfake", func(t *testing.T) {
+		fakeCluster(t, port, "fake")
+		test(t, "127.0.0.1:"+decimal(port))
+	})
+	t.Run("troupe", func(t *testing.T) {
+		addr := "127.0.0.1:" + decimal(port+1)
+		s, _ := startServer(t, "start", "--set", "listeners=PLAINTEXT://"+addr, "--set", "log.dirs="+t.TempDir(), "--set", "http.listener=",
+			"--set", "group.initial.rebalance.delay.ms=0", "--set", "offsets.topic.num.partitions=2", "--set", "transaction.state.log.num.partitions=2")
+		s.waitFor(t, "ready")
+		if _, errs, code := execute(t, addr, "topic create t -p 2"); code != 0 {
+			t.Fatal(errs)
+		}
+		test(t, addr)
+	})
+}
+
 // execute runs a command line against addr.
 func execute(t *testing.T, addr, line string) (stdout, stderr string, code int) {
 	t.Helper()
@@ -68,65 +86,66 @@ func groupHasItsMember(t *testing.T, addr, kind, assignor string) {
 
 func TestGroupOfEitherGenerationIsDescribed(t *testing.T) {
 	t.Run("classic", func(t *testing.T) {
-		const addr = "127.0.0.1:20160"
-		fakeCluster(t, 20160, "classic")
-		joinGroup(t, addr, kgo.Balancers(kgo.RangeBalancer()))
-		groupHasItsMember(t, addr, "classic", "range")
+		eachBroker(t, 20230, func(t *testing.T, addr string) {
+			joinGroup(t, addr, kgo.Balancers(kgo.RangeBalancer()))
+			groupHasItsMember(t, addr, "classic", "range")
+		})
 	})
 	t.Run("consumer", func(t *testing.T) {
-		const addr = "127.0.0.1:20161"
-		fakeCluster(t, 20161, "consumer")
-		joinGroup(t, addr, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
-		groupHasItsMember(t, addr, "consumer", "uniform")
+		eachBroker(t, 20232, func(t *testing.T, addr string) {
+			joinGroup(t, addr, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+			groupHasItsMember(t, addr, "consumer", "uniform")
+		})
 	})
 }
 
 func TestGroupInUseIsNotMoved(t *testing.T) {
-	const addr = "127.0.0.1:20162"
-	fakeCluster(t, 20162, "busy")
-	joinGroup(t, addr)
-	for _, line := range []string{"group seek g --to earliest", "group seek g --to earliest --dry-run", "group delete g --yes", "group delete g --topic t --yes"} {
-		out, errs, code := execute(t, addr, line)
-		if code != 1 || !strings.Contains(errs, "troupe group members") {
-			t.Errorf("%s: exit %d\n%s%s", line, code, out, errs)
+	eachBroker(t, 20234, func(t *testing.T, addr string) {
+		joinGroup(t, addr)
+		for _, line := range []string{"group seek g --to earliest", "group seek g --to earliest --dry-run", "group delete g --yes", "group delete g --topic t --yes"} {
+			out, errs, code := execute(t, addr, line)
+			if code != 1 || !strings.Contains(errs, "troupe group members") {
+				t.Errorf("%s: exit %d\n%s%s", line, code, out, errs)
+			}
 		}
-	}
-	out, _, _ := execute(t, addr, "group export g -o csv")
-	if !strings.HasSuffix(out, ",1\n") {
-		t.Errorf("the group has moved: %s", out)
-	}
+		out, _, _ := execute(t, addr, "group export g -o csv")
+		if !strings.HasSuffix(out, ",1\n") {
+			t.Errorf("the group has moved: %s", out)
+		}
+	})
 }
 
 // TestInterruptedMemberCommitsAndLeaves stands for Ctrl-C: what was printed is committed, and the group is empty at once.
 func TestInterruptedMemberCommitsAndLeaves(t *testing.T) {
 	for i, protocol := range []string{protocolClassic, protocolConsumer} {
 		t.Run(protocol, func(t *testing.T) {
-			port := 20163 + i
-			fakeCluster(t, port, protocol)
-			addr := "127.0.0.1:" + decimal(port)
-			if _, errs, code := (&session{addr: addr}).run("one\n", splitWords("produce t -p 0 -q")); code != 0 {
-				t.Fatal(errs)
-			}
-			ctx, interrupt := context.WithTimeout(context.Background(), 20*time.Second)
-			defer interrupt()
-			shell := terminal{in: strings.NewReader(""), out: writerFunc(func(p []byte) { interrupt() }), err: new(bytes.Buffer), getenv: func(string) string { return "" }}
-			if code := run(ctx, shell, splitWords("consume t -g g -b "+addr+" --protocol "+protocol)); code != exitInterrupted {
-				t.Errorf("exit %d: %s", code, shell.err)
-			}
-			out, errs, _ := execute(t, addr, "group describe g -o json")
-			var views []struct {
-				State   string
-				Members []memberRow
-				Offsets []position
-			}
-			if err := json.Unmarshal([]byte(out), &views); err != nil {
-				t.Fatal(err, errs)
-			}
-			g := views[0]
-			if g.State != "Empty" || len(g.Members) != 0 || len(g.Offsets) != 1 || g.Offsets[0].Committed == nil || *g.Offsets[0].Committed != 1 {
-				t.Errorf("%s", out)
-			}
+			eachBroker(t, 20236+2*i, func(t *testing.T, addr string) { interruptMember(t, addr, protocol) })
 		})
+	}
+}
+
+func interruptMember(t *testing.T, addr, protocol string) {
+	if _, errs, code := (&session{addr: addr}).run("one\n", splitWords("produce t -p 0 -q")); code != 0 {
+		t.Fatal(errs)
+	}
+	ctx, interrupt := context.WithTimeout(context.Background(), 20*time.Second)
+	defer interrupt()
+	shell := terminal{in: strings.NewReader(""), out: writerFunc(func(p []byte) { interrupt() }), err: new(bytes.Buffer), getenv: func(string) string { return "" }}
+	if code := run(ctx, shell, splitWords("consume t -g g -b "+addr+" --protocol "+protocol)); code != exitInterrupted {
+		t.Errorf("exit %d: %s", code, shell.err)
+	}
+	out, errs, _ := execute(t, addr, "group describe g -o json")
+	var views []struct {
+		State   string
+		Members []memberRow
+		Offsets []position
+	}
+	if err := json.Unmarshal([]byte(out), &views); err != nil {
+		t.Fatal(err, errs)
+	}
+	g := views[0]
+	if g.State != "Empty" || len(g.Members) != 0 || len(g.Offsets) != 1 || g.Offsets[0].Committed == nil || *g.Offsets[0].Committed != 1 {
+		t.Errorf("%s", out)
 	}
 }
 

@@ -53,8 +53,10 @@ func open(t *testing.T, addr, line string) (rows []openRow, errs string, code in
 }
 
 func TestTransactionThatItsCoordinatorKnowsIsLeftAlone(t *testing.T) {
-	const addr = "127.0.0.1:20170"
-	fakeCluster(t, 20170, "open")
+	eachBroker(t, 20240, leavesAlone)
+}
+
+func leavesAlone(t *testing.T, addr string) {
 	openTransaction(t, addr)
 	out, errs, code := execute(t, addr, "txn describe x")
 	for _, want := range []string{"id           x", "state        Ongoing", "timeout      30s", "started", "partitions   t:0"} {
@@ -74,6 +76,18 @@ func TestTransactionThatItsCoordinatorKnowsIsLeftAlone(t *testing.T) {
 	}
 	if _, errs, code := open(t, addr, "txn abort t:0 --yes"); code != exitFailed || !strings.Contains(errs, "does not hang") {
 		t.Errorf("exit %d: %s", code, errs)
+	}
+	if rows, errs, code := open(t, addr, "txn abort t:0 --yes --force"); code != 0 || len(rows) != 1 || rows[0].Done != "aborted" {
+		t.Fatalf("exit %d: %+v %s", code, rows, errs)
+	}
+	markerIsWritten(t, addr)
+}
+
+// markerIsWritten checks that the marker of the one transaction stands at offset 1 and committed readers are past it.
+func markerIsWritten(t *testing.T, addr string) {
+	t.Helper()
+	if out, errs, _ := execute(t, addr, "topic describe t -o jsonl"); !strings.Contains(out, `"last_stable_offset":2`) {
+		t.Errorf("%s%s", out, errs)
 	}
 }
 
@@ -104,8 +118,5 @@ func TestHangingTransactionIsFoundAndAborted(t *testing.T) {
 	if rows, errs, code := open(t, addr, "txn abort t:0 --yes --start-offset 0"); code != 0 || len(rows) != 1 || rows[0].Done != "aborted" {
 		t.Fatalf("exit %d: %+v %s", code, rows, errs)
 	}
-	// The marker stands at offset 1; committed readers are past it.
-	if out, errs, _ := execute(t, addr, "topic describe t -o jsonl"); !strings.Contains(out, `"last_stable_offset":2`) {
-		t.Errorf("%s%s", out, errs)
-	}
+	markerIsWritten(t, addr)
 }
