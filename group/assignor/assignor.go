@@ -48,6 +48,17 @@ func ByName(name string) (Assign, bool) {
 	return nil, false
 }
 
+// Canonical is the name of an assignor that settings name by Kafka's class; any other name is itself.
+func Canonical(name string) string {
+	switch name {
+	case "org.apache.kafka.coordinator.group.assignor.UniformAssignor":
+		return UniformName
+	case "org.apache.kafka.coordinator.group.assignor.RangeAssignor":
+		return RangeName
+	}
+	return name
+}
+
 // owners says for every partition of every topic which member has it, by index; nobody is -1.
 type owners [][]int32
 

@@ -226,6 +226,17 @@ func TestRangePutsStaticMembersFirst(t *testing.T) {
 	}
 }
 
+func TestNamesOfKafkasClassesAreNames(t *testing.T) {
+	for _, name := range []string{"uniform", "range", "org.apache.kafka.coordinator.group.assignor.UniformAssignor", "org.apache.kafka.coordinator.group.assignor.RangeAssignor"} {
+		if _, ok := ByName(Canonical(name)); !ok {
+			t.Errorf("%s is not known", name)
+		}
+	}
+	if _, ok := ByName(Canonical("com.example.Best")); ok {
+		t.Error("a foreign class is known")
+	}
+}
+
 // large is 1,000 members over 10,000 partitions, nothing given yet; every third member skips a topic unless they are all the same.
 func large(same bool) *Group {
 	g := &Group{}

@@ -22,7 +22,7 @@ func (g *Group) CheckCommit(c *protocol.CommitOffsets) protocol.Code {
 		return protocol.UnknownMemberID
 	}
 	stale := protocol.StaleMemberEpoch
-	if m.classic != nil {
+	if m.classic != nil || transactional { // TxnOffsetCommit has no other code for it
 		stale = protocol.IllegalGeneration
 	}
 	switch {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/image"
+	"github.com/troupe-broker/troupe/group/assignor"
 	"github.com/troupe-broker/troupe/group/step"
 )
 
@@ -74,17 +75,25 @@ const longAgo = time.Duration(math.MinInt64 / 2)
 
 // New is a group that nobody has joined.
 func New(groupID string, cfg Config) *Group {
-	return &Group{
-		id: groupID, cfg: cfg,
+	g := &Group{
+		id:      groupID,
 		members: map[string]*member{}, static: map[string]*member{}, owner: map[protocol.TopicPartition]*member{},
 		topics: map[string]int{}, assignors: map[string]int{}, regexes: map[string]*regex{},
 		lastTarget: longAgo, lastChange: longAgo, assignAt: step.Never, retryAt: longAgo, sweepAt: step.Never,
 		topology: neverLooked,
 	}
+	g.Reconfigure(cfg)
+	return g
 }
 
 // Reconfigure takes new settings; they hold from the next heartbeat of each member on.
-func (g *Group) Reconfigure(cfg Config) { g.cfg = cfg }
+func (g *Group) Reconfigure(cfg Config) {
+	g.cfg = cfg
+	g.cfg.Assignors = slices.Clone(cfg.Assignors)
+	for i, name := range cfg.Assignors {
+		g.cfg.Assignors[i] = assignor.Canonical(name)
+	}
+}
 
 // Step decides one command.
 func (g *Group) Step(now step.Now, in step.Command, out *step.Out) {
