@@ -47,6 +47,8 @@ type flown struct {
 	replies []step.Reply
 	commit  *protocol.CommitOffsets // nil if it is none
 	then    step.Command            // decided after it; nil if there is none
+
+	migrates bool // the group has the other protocol after it
 }
 
 // owner is what differs between the actors.

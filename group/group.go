@@ -94,6 +94,9 @@ func (g *groupActor) deciding() step.Machine {
 
 // resume takes up what was held back.
 func (g *groupActor) resume(ctx *actors.Context) {
+	if !g.busy() {
+		g.downgrade(ctx)
+	}
 	for !g.busy() && len(g.held) > 0 {
 		if isDeletion(g.held[0]) && g.commits > 0 {
 			return
@@ -104,6 +107,7 @@ func (g *groupActor) resume(ctx *actors.Context) {
 		}
 		g.decide(ctx, m)
 	}
+	g.arm(ctx, g.deciding())
 }
 
 func (g *groupActor) command(ctx *actors.Context, m step.Command) {
@@ -141,9 +145,11 @@ func (g *groupActor) give(ctx *actors.Context, m step.Command) {
 	beat, modern := m.(*protocol.HeartbeatConsumer)
 	_, classicJoin := m.(*protocol.JoinGroup)
 	switch joins := classicJoin || modern && beat.MemberEpoch == 0; {
+	case modern && g.consumer == nil && g.upgrades(beat):
+		g.upgrade(ctx, beat)
 	case modern && g.consumer == nil && !joins:
 		fail(ctx, m, protocol.GroupIDNotFound)
-	case joins && !g.joined() && g.logged() && modern == (g.consumer == nil):
+	case joins && g.empty() && g.logged() && modern == (g.consumer == nil):
 		g.out.Records = append(g.out.Records, g.machine().Tombstone()...)
 		g.remove(ctx, nil, m)
 	default:
@@ -154,7 +160,7 @@ func (g *groupActor) give(ctx *actors.Context, m step.Command) {
 // machineFor is the machine of the group, or a new one.
 func (g *groupActor) machineFor(ctx *actors.Context, modern bool) step.Machine {
 	switch {
-	case modern && g.consumer == nil && !g.joined() && !g.logged():
+	case modern && g.consumer == nil && g.empty() && !g.logged():
 		g.classic, g.consumer = nil, consumer.New(g.id, g.place.consumerConfig())
 	case g.machine() == nil:
 		g.classic = classic.New(g.id, g.place.classicConfig())
@@ -231,8 +237,11 @@ func (g *groupActor) appended(ctx *actors.Context, f *flown, code protocol.Code)
 		g.commits--
 		g.offsets.Settle(f.commit)
 	}
+	if f.migrates && code == protocol.None {
+		g.migrated(ctx)
+	}
 	if f.then != nil && code == protocol.None {
-		g.decide(ctx, f.then)
+		g.command(ctx, f.then)
 	}
 }
 

@@ -227,6 +227,81 @@ func TestOffsetsOfDeletedTopicsAndOldOnesGo(t *testing.T) {
 	w.expect("h", "t", 0, 2)
 }
 
+// beat is a heartbeat of the consumer protocol.
+func (w *world) beat(id, member string, epoch int32) *protocol.ConsumerHeartbeat {
+	w.t.Helper()
+	m := &protocol.HeartbeatConsumer{
+		Member: protocol.Member{GroupID: id, MemberID: member, ClientID: "c", ClientHost: "/127.0.0.1"}, MemberEpoch: epoch, RebalanceTimeout: time.Minute,
+	}
+	if epoch == 0 {
+		m.Topics, m.TopicsSet, m.OwnedSet = []string{"t"}, true, true
+	}
+	return ask[*protocol.ConsumerHeartbeat](w, w.coordinator(id), m)
+}
+
+func TestAGroupWithMembersChangesItsProtocolAndBack(t *testing.T) {
+	w := newWorld(t)
+	w.topic("t", 2)
+	join := func(member string) *joiner {
+		j := ask[*protocol.GroupJoined](w, w.coordinator("g"), w.joining("g", member))
+		if j.Failed() {
+			t.Fatalf("%+v", j)
+		}
+		return &joiner{w, "g", j.MemberID, j}
+	}
+	sync := func(j *joiner) *protocol.GroupSynced {
+		return ask[*protocol.GroupSynced](w, w.coordinator("g"), &protocol.SyncGroup{Member: protocol.Member{GroupID: "g", MemberID: j.id}, Generation: j.joined.Generation})
+	}
+	old := join("")
+	if got := sync(old); got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	if code := old.commit(7); code != protocol.None {
+		t.Fatal(code)
+	}
+	epoch := int32(0)
+	if got := w.beat("g", "modern", 0); got.Failed() {
+		t.Fatalf("joining by the consumer protocol: %+v", got)
+	} else {
+		epoch = got.MemberEpoch
+	}
+	if got := w.list(); !strings.HasPrefix(got, "g Consumer") {
+		t.Errorf("listed %q", got)
+	}
+	w.expect("g", "t", 0, 7)
+	w.until("the classic member is told to join again", func() bool {
+		w.sim.RunFor(time.Second)
+		return old.heartbeat() == protocol.RebalanceInProgress
+	})
+	old = join(old.id)
+	if got := sync(old); got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	if code := old.heartbeat(); code != protocol.None {
+		t.Errorf("a classic member in a consumer group: %s", code.Name())
+	}
+	w.kill()
+	if got := w.beat("g", "modern", epoch); got.Failed() {
+		t.Fatalf("after a kill: %+v", got)
+	}
+	if got := w.beat("g", "modern", -1); got.Failed() {
+		t.Fatalf("leaving: %+v", got)
+	}
+	w.until("the group is classic again", func() bool { w.sim.RunFor(time.Millisecond); return strings.HasPrefix(w.list(), "g Classic") })
+	if code := old.heartbeat(); code != protocol.RebalanceInProgress && code != protocol.IllegalGeneration { // the group's epoch went on
+		t.Errorf("the member that is left: %s", code.Name())
+	}
+	old = join(old.id)
+	if got := sync(old); got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	w.expect("g", "t", 0, 7)
+	w.kill()
+	if code := old.heartbeat(); code != protocol.None {
+		t.Errorf("after a kill: %s", code.Name())
+	}
+}
+
 func TestAnEmptyGroupChangesItsProtocol(t *testing.T) {
 	w := newWorld(t)
 	w.topic("t", 2)
@@ -234,12 +309,7 @@ func TestAnEmptyGroupChangesItsProtocol(t *testing.T) {
 	if code := classic.commit(5); code != protocol.None {
 		t.Fatal(code)
 	}
-	beat := func(epoch int32) *protocol.ConsumerHeartbeat {
-		return ask[*protocol.ConsumerHeartbeat](w, w.coordinator("g"), &protocol.HeartbeatConsumer{
-			Member: protocol.Member{GroupID: "g", MemberID: "m", ClientID: "c", ClientHost: "/127.0.0.1"}, MemberEpoch: epoch, RebalanceTimeout: time.Minute,
-			Topics: []string{"t"}, TopicsSet: true, OwnedSet: true,
-		})
-	}
+	beat := func(epoch int32) *protocol.ConsumerHeartbeat { return w.beat("g", "m", epoch) }
 	ask[*protocol.GroupLeft](w, w.coordinator("g"), &protocol.LeaveGroup{GroupID: "g", Members: []protocol.LeavingMember{{MemberID: classic.id}}})
 	got := beat(0)
 	if got.Failed() || len(got.Assignment) != 1 || len(got.Assignment[0].Partitions) != 2 {

@@ -135,6 +135,9 @@ func (g *groupState) logged() bool {
 
 func (g *groupState) gone() bool { return !g.logged() && g.offsets.Empty() }
 
+// empty reports that the group has no members.
+func (g *groupState) empty() bool { return g.machine() == nil || g.machine().Empty() }
+
 // joined reports that the group has members, or waits for somebody to come back with the id it was given.
 func (g *groupState) joined() bool {
 	return g.classic != nil && !g.classic.Idle() || g.consumer != nil && !g.consumer.Empty()

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"strings"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
@@ -67,7 +68,7 @@ func (p *place) consumerConfig() consumer.Config {
 	return consumer.Config{
 		SessionTimeout: b.Duration("group.consumer.session.timeout.ms"), HeartbeatInterval: b.Duration("group.consumer.heartbeat.interval.ms"),
 		MaxSize: int(b.Int("group.consumer.max.size")), Assignors: b.List("group.consumer.assignors"),
-		RegexRefresh: b.Duration("group.consumer.regex.refresh.interval.ms"),
+		RegexRefresh: b.Duration("group.consumer.regex.refresh.interval.ms"), NoClassic: strings.EqualFold(b.String("group.consumer.migration.policy"), "disabled"),
 	}
 }
 

@@ -33,7 +33,7 @@ var brokerGroupKeys = []Key{
 		Doc: "Members of a consumer group."},
 	{Name: "group.consumer.assignors", Type: List, Default: "uniform,range", Enforced: true,
 		Doc: "Assignors the broker offers, the first being the default."},
-	{Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", Valid: oneOfFold("disabled", "downgrade", "upgrade", "bidirectional"),
+	{Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", Valid: oneOfFold("disabled", "downgrade", "upgrade", "bidirectional"), Enforced: true,
 		Doc: "Whether a group may change between the classic and the consumer protocol while it has members."},
 	{Name: "group.consumer.regex.refresh.interval.ms", Type: Int, Default: "600000", Valid: atLeast(10_000), Enforced: true,
 		Doc: "Milliseconds between evaluations of subscribed regular expressions."},
