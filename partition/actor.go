@@ -7,6 +7,7 @@ import (
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/partition/producer"
 	"github.com/troupe-broker/troupe/partition/replica"
@@ -173,6 +174,9 @@ func (a *replicaActor) publish() *View {
 	}
 	// Retention and DeleteRecords stop at the high watermark, but an open transaction may begin below the log start.
 	v.LastStableOffset = max(a.producers.LSO(v.HighWatermark), v.LogStartOffset)
+	if mutation.Is(mutation.StableAtWatermark) {
+		v.LastStableOffset = v.HighWatermark
+	}
 	a.check(was, v)
 	a.handle.Publish(v)
 	return v

@@ -160,7 +160,7 @@ func replayFrom(log *storage.Log, s *producer.State, from, abortedFrom int64) (a
 	from = max(from, log.StartOffset())
 	err = log.View().EachBatch(from, log.EndOffset(), nil, func(b record.Batch) error {
 		replayed += int64(len(b))
-		if ended, ok := replay(s, b); ok && ended.Last >= abortedFrom {
+		if ended, ok := replay(s, b); ok && ended.Last >= abortedFrom && !mutation.Is(mutation.ForgetAborted) {
 			aborted = append(aborted, abortedTxn(ended))
 		}
 		s.Commit()

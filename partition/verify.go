@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition/producer"
@@ -42,6 +43,9 @@ type verifier struct {
 
 // asks reports whether the coordinators of transactions of the version are asked.
 func (v *verifier) asks(version int16) bool {
+	if mutation.Is(mutation.BeginUnverified) && version < 2 {
+		return false
+	}
 	return v.coordinator != nil && (version >= 2 || v.enabled == nil || v.enabled())
 }
 

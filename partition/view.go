@@ -82,6 +82,9 @@ func (v *View) Fetch(offset int64, maxBytes int, committed bool) (storage.Span, 
 // Aborted lists the aborted transactions with records in [from, upTo), of which a fetch by a read_committed consumer was answered.
 // Reads the transaction index from disk if there may be any.
 func (v *View) Aborted(from, upTo int64) ([]storage.AbortedTxn, protocol.Code) {
+	if mutation.Is(mutation.HideAborted) {
+		return nil, protocol.None
+	}
 	found, err := v.Log.Aborted(from, upTo)
 	return found, codeOf(err)
 }

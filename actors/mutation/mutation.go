@@ -35,6 +35,11 @@ const (
 	SessionSkipsChange
 	MetadataBeforeSync
 	ProducerIDsAgain
+	BeginUnverified
+	StableAtWatermark
+	HideAborted
+	AbortedOfOneSegment
+	ForgetAborted
 	count
 )
 
@@ -67,6 +72,11 @@ var Table = []Entry{
 	{SessionSkipsChange, "session-skips-change", "an incremental fetch session misses that a partition changed"},
 	{MetadataBeforeSync, "metadata-before-sync", "metadata is committed before it is on disk (raft section 3.8)"},
 	{ProducerIDsAgain, "producer-ids-again", "a block of producer ids is given out twice"},
+	{BeginUnverified, "begin-unverified", "a transaction begins in a partition without asking its coordinator (KIP-890, KAFKA-14402)"},
+	{StableAtWatermark, "stable-at-watermark", "read_committed readers are served up to the high watermark (redpanda #3036)"},
+	{HideAborted, "hide-aborted", "Fetch does not say which transactions were aborted"},
+	{AbortedOfOneSegment, "aborted-of-one-segment", "only the first segment of a read is asked for aborted transactions (redpanda 36b5236c0f)"},
+	{ForgetAborted, "forget-aborted", "a start does not note the aborted transactions that it replays"},
 }
 
 // Named finds a mutation; None if there is none of that name.

@@ -7,6 +7,7 @@ import (
 	"sort"
 
 	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/mutation"
 )
 
 // abortedChunk is how many entries of a transaction index are read at once.
@@ -48,7 +49,7 @@ func (v *View) eachAborted(from int64, yield func(AbortedTxn) bool) error {
 		if p.file.isGone() {
 			err = errGone // what was read by its name may be that of another
 		}
-		if err != nil || !more {
+		if err != nil || !more || mutation.Is(mutation.AbortedOfOneSegment) {
 			return err
 		}
 	}

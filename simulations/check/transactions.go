@@ -35,7 +35,7 @@ func (x *Index) txnOf(value int64) *txn {
 	return nil
 }
 
-// noteVisible notes of every transaction whether somebody saw it.
+// noteVisible notes of every transaction whether somebody saw it, where that tells something of it.
 func (x *Index) noteVisible() {
 	for _, p := range x.Partitions {
 		for _, op := range p.Ops {
@@ -43,7 +43,7 @@ func (x *Index) noteVisible() {
 				continue
 			}
 			for _, r := range op.Reads {
-				if t := x.txnOf(r.Value); t != nil && t.visible == nil {
+				if t := x.txnOf(r.Value); t != nil && t.visible == nil && !p.markersMayBeGone(x, x.Writer[r.Value]) {
 					t.visible = op
 				}
 			}

@@ -17,10 +17,12 @@ const (
 
 // Transactor is a producer with a transactional id: one transaction after the other, of a few batches each, one request at a time. It
 // repeats what has an unknown end. When a transaction cannot go on it takes a new epoch, which aborts it; now and then it does that
-// without a reason, hangs up right behind a batch, or sleeps until the coordinator has lost patience. Half of them leave it to the
+// without a reason, hangs up right behind a batch, or sleeps until the coordinator has lost patience; or a batch is on its way for so long
+// that the transaction is aborted without it. Half of them leave it to the
 // partitions to join the transaction (TV2).
 type Transactor struct {
 	client
+	stray           client // what was sent long ago arrives by it
 	process         int
 	transactionalID string
 	tv2             bool
@@ -41,6 +43,7 @@ type transaction struct {
 	left   int // batches to send
 	end    *check.Op
 	unsure bool // an attempt to end it has an unknown end
+	late   bool // a batch of it is still on its way
 }
 
 // StartTransactor begins a transactional producer.
@@ -52,7 +55,8 @@ func StartTransactor(s *Stage, name string) *Transactor {
 		t.pinned[22] = int16(t.rng.IntN(6))
 	}
 	t.pinned[10], t.pinned[24] = 3, 3
-	t.ready, t.broken = func() {}, func() {}
+	t.stray = newClient(s, name+"-stray")
+	t.stray.dial()
 	t.dial()
 	t.tick()
 	return t
@@ -255,8 +259,8 @@ func (t *Transactor) add(topic *Topic, key protocol.TopicPartition) {
 	}, func() {}, t.giveUp)
 }
 
-// send sends one batch until it is acknowledged.
-func (t *Transactor) send(topic *Topic, key protocol.TopicPartition) {
+// compose makes the next batch for a partition.
+func (t *Transactor) compose(key protocol.TopicPartition) *sending {
 	op := check.Op{
 		Process: t.process, Func: check.Send, Key: key, Acks: -1, Idempotent: true, Offset: -1, LogStart: -1, Txn: t.txn.number,
 		Values: t.stage.nextValues(1 + t.rng.IntN(t.stage.BatchMax)), ByName: t.version(kmsg.NewPtrProduceRequest(), 3) < 13,
@@ -264,7 +268,34 @@ func (t *Transactor) send(topic *Topic, key protocol.TopicPartition) {
 	for range op.Values {
 		op.Timestamps = append(op.Timestamps, t.stage.env.Wall().UnixMilli())
 	}
-	s := &sending{op: t.stage.Rec.Invoke(op), sequence: t.sequences[key]}
+	return &sending{op: t.stage.Rec.Invoke(op), sequence: t.sequences[key]}
+}
+
+// sendLate sends a batch that arrives after the transaction was aborted. What became of it is not known, so its sequence cannot be used
+// again: a new epoch follows.
+func (t *Transactor) sendLate(topic *Topic, key protocol.TopicPartition) {
+	s := t.compose(key)
+	req := t.produceRequest(topic, s)
+	t.stage.env.After(t.pause(time.Second), func() {
+		t.stray.call(req, func(r kmsg.Response, err error) {
+			if resp, ok := r.(*kmsg.ProduceResponse); ok && findProduced(resp, &lane{topic: topic, key: key}) != nil {
+				code := protocol.Code(findProduced(resp, &lane{topic: topic, key: key}).ErrorCode)
+				t.stage.sometimes("late batch answered "+code.Name(), true)
+			}
+		})
+	})
+	t.stage.Rec.Complete(s.op, check.Info)
+	t.txn.commit, t.txn.late = false, true
+	t.end()
+}
+
+// send sends one batch until it is acknowledged.
+func (t *Transactor) send(topic *Topic, key protocol.TopicPartition) {
+	if t.rng.IntN(40) == 0 {
+		t.sendLate(topic, key)
+		return
+	}
+	s := t.compose(key)
 	end := func(outcome check.Outcome) {
 		if s.unsure && outcome == check.Fail {
 			outcome = check.Info
@@ -357,7 +388,11 @@ func (t *Transactor) end() {
 			if resp.Version >= 5 {
 				t.become(producerState{resp.ProducerID, resp.ProducerEpoch})
 			}
-			t.rest()
+			if x.late {
+				t.giveUp()
+			} else {
+				t.rest()
+			}
 			return true
 		}
 		x.end.Err = code.Error()
