@@ -34,7 +34,7 @@
 //	either, as long as nothing changes                           that, doubled as long as it is below 1/16 of the time of quiet
 //	but never more than                                          the configured interval
 //
-// So a group causes at most 1,000 heartbeats a second, for as long as something moves, and is back at 5 s after 64 quiet seconds or so.
+// So a group causes at most 1,000 heartbeats a second, for as long as something moves; after a quiet minute it is at 4 s, after two at 5 s.
 // Members that come and go in bursts, as they do with deployments, meet a group that still listens.
 //
 // The target is computed at once for the first change, and for what follows within a second only when it has been still for 50 ms; by
