@@ -3,7 +3,10 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +22,7 @@ func TestAClientConsumesInAGroupAndCopiesExactlyOnce(t *testing.T) {
 	const address, records = "127.0.0.1:20640", 300
 	b, err := config.NewBroker(config.Values{Static: config.Sort([]protocol.ConfigEntry{
 		{Key: "log.dirs", Value: t.TempDir()}, {Key: "listeners", Value: "PLAINTEXT://" + address}, {Key: "group.initial.rebalance.delay.ms", Value: "0"},
-		{Key: "num.partitions", Value: "4"}, {Key: "http.listener", Value: ""},
+		{Key: "num.partitions", Value: "4"}, {Key: "http.listener", Value: "127.0.0.1:20641"},
 	})})
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +103,20 @@ func TestAClientConsumesInAGroupAndCopiesExactlyOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
+	resp, err := http.Get("http://127.0.0.1:20641/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	for _, row := range []string{
+		`troupe_groups{state="Empty"} 2`, `troupe_group_lag_records{group="copy",partition=`, `troupe_transactional_ids{state="CompleteCommit"} 1`,
+	} {
+		if !strings.Contains(string(metrics), row) {
+			t.Errorf("the metrics lack %s", row)
+		}
+	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("%d records came out, %d went in", len(got), len(want))

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/group"
 	"github.com/troupe-broker/troupe/partition"
 	"github.com/troupe-broker/troupe/transport/httpd"
 )
@@ -44,6 +46,8 @@ func (n *Node) checkSpace() error {
 
 func (n *Node) sources() httpd.Sources {
 	s := httpd.Sources{Version: n.config.Version, NodeID: n.settings.NodeID, Actors: func() actors.Stats { return n.system.Stats() }, Table: n.table, Kafka: &n.server.Metrics}
+	s.Groups = &n.gauges
+	s.Lags = func(ctx context.Context, limit int) []group.Lag { return n.groups.Lags(ctx, n.table, limit) }
 	for _, d := range n.logDirs() {
 		s.Disks = append(s.Disks, httpd.Disk{Dir: d.path, Space: d.fs.Space})
 	}

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/group"
 	"github.com/troupe-broker/troupe/partition"
 	"github.com/troupe-broker/troupe/transport/kafka/api"
 )
@@ -24,6 +26,9 @@ type Sources struct {
 	Kafka   *api.Metrics
 	// Disks are the log directories, by path.
 	Disks []Disk
+	// Groups and Lags tell of groups and transactions; nil shows nothing.
+	Groups *group.Metrics
+	Lags   func(ctx context.Context, limit int) []group.Lag
 }
 
 // Disk is one log directory.
@@ -102,6 +107,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.disks(out)
 	c.connections(out)
 	c.requests(out)
+	c.groups(out)
 }
 
 // row names a metric and its labels.
