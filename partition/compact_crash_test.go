@@ -30,7 +30,7 @@ func TestCompactedPartitionSurvivesEveryCrash(t *testing.T) {
 		return
 	}
 	rounds, acked := 0, 0
-	for seed := range uint64(40) {
+	for seed := range uint64(25) {
 		r := compacted(seed, nil)
 		for _, f := range r.w.Failures() {
 			t.Errorf("COMPACT_SEED=%d: %s", seed, f)
@@ -38,7 +38,7 @@ func TestCompactedPartitionSurvivesEveryCrash(t *testing.T) {
 		rounds, acked = rounds+r.rounds, acked+r.acked
 	}
 	t.Logf("%d rounds, %d batches acknowledged", rounds, acked)
-	if rounds < 300 || acked < 3000 {
+	if rounds < 200 || acked < 2000 {
 		t.Error("the runs die before they do anything")
 	}
 	a, b := compacted(3, nil), compacted(3, nil)
