@@ -48,7 +48,7 @@ bench: build  ## the machine's limit, Apache Kafka and troupe side by side
 	$(GO) run ./simulations/bench -troupe bin/troupe
 
 suites: build  ## test suites of other projects, compared with the lists of what passes
-	$(GO) run ./simulations/compat/suite -troupe bin/troupe
+	$(GO) run ./simulations/compat/suite -suite java,franz-go -troupe bin/troupe
 
 clean:
 	rm -rf bin

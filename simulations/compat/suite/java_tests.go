@@ -42,8 +42,8 @@ var javaTests = []javaTest{
 	{"TransactionalMessageCopier", func(j *tools) error { return copier(j, "copy") }, nil},
 	{"TransactionalMessageCopier/group", func(j *tools) error { return copier(j, "copyg", "--group-mode", "--use-group-metadata") }, nil},
 	{"TransactionsCommand", transactionsCommand, []string{"ProducerPerformance/transactions"}},
-	{"ClientCompatibilityTest", func(j *tools) error { return clientCompatibility(j, true) }, nil},
-	{"ClientCompatibilityTest/acls-optional", func(j *tools) error { return clientCompatibility(j, false) }, nil},
+	{"ClientCompatibilityTest", func(j *tools) error { return clientCompatibility(j, "compatible", true) }, nil},
+	{"ClientCompatibilityTest/acls-optional", func(j *tools) error { return clientCompatibility(j, "compatible-acls", false) }, nil},
 	{"DumpLogSegments", dumpLogs, []string{"ConsoleProducer", "ProducerPerformance"}},
 	{"DumpLogSegments/indexes", dumpIndexes, []string{"ProducerPerformance", "TransactionalMessageCopier"}},
 	{"DumpLogSegments/snapshots", dumpSnapshots, []string{"ProducerPerformance"}},
@@ -394,7 +394,7 @@ func transactionsCommand(j *tools) error {
 
 // clientCompatibility is Kafka's check of a broker by its oldest promises. It expects DescribeAcls to be served if acls; otherwise only
 // of a broker that says it serves it.
-func clientCompatibility(j *tools, acls bool) error {
+func clientCompatibility(j *tools, topic string, acls bool) error {
 	if !acls {
 		out, err := j.broker("BrokerApiVersionsCommand")
 		if err != nil {
@@ -409,7 +409,7 @@ func clientCompatibility(j *tools, acls bool) error {
 	if acls {
 		described = "True"
 	}
-	return j.see([]string{"SUCCESS"}, "ClientCompatibilityTest", "--topic", "compatibility-"+described, "--num-cluster-nodes", "1",
+	return j.see([]string{"SUCCESS"}, "ClientCompatibilityTest", "--topic", topic, "--num-cluster-nodes", "1",
 		"--offsets-for-times-supported", "True", "--cluster-id-supported", "True", "--expect-record-too-large-exception", "False",
 		"--create-topics-supported", "True", "--describe-acls-supported", described, "--describe-configs-supported", "True",
 		"--idempotent-producer-supported", "True")

@@ -35,6 +35,7 @@ type suite interface {
 type result struct {
 	Test    string  `json:"test"`
 	Passed  bool    `json:"passed"`
+	Skipped bool    `json:"skipped,omitempty"` // the test itself declined to run: that is no pass, and is listed with its reason
 	Seconds float64 `json:"seconds"`
 	Why     string  `json:"why,omitempty"` // of a failure: one or a few lines
 }

@@ -117,3 +117,43 @@ func TestJavaListNamesItsTests(t *testing.T) {
 		}
 	}
 }
+
+// TestFranzGoListNamesItsTests: the list and the tests change together.
+func TestFranzGoListNamesItsTests(t *testing.T) {
+	list, err := readExpected("franz-go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for _, e := range list {
+		listed = append(listed, e.test)
+	}
+	if slices.Sort(listed); !slices.Equal(listed, slices.Sorted(slices.Values(kgoTests))) {
+		t.Errorf("%d listed, %d tests", len(listed), len(kgoTests))
+	}
+}
+
+// TestGoResultsTellTheEndOfEveryTest: also of one that took the process with it.
+func TestGoResultsTellTheEndOfEveryTest(t *testing.T) {
+	got, err := goResults(strings.NewReader(`{"Action":"start"}
+{"Action":"run","Test":"A"}
+{"Action":"run","Test":"A/sub"}
+{"Action":"fail","Test":"A/sub","Elapsed":1}
+{"Action":"output","Test":"A","Output":"broken\\n"}
+{"Action":"fail","Test":"A","Elapsed":2}
+{"Action":"run","Test":"B"}
+{"Action":"pass","Test":"B","Elapsed":0.5}
+not json
+{"Action":"run","Test":"C"}
+{"Action":"skip","Test":"C"}
+{"Action":"run","Test":"D"}
+{"Action":"output","Test":"D","Output":"panic"}
+`))
+	if err != nil || len(got) != 4 {
+		t.Fatal(err, got)
+	}
+	a, b, c, d := got[0], got[1], got[2], got[3]
+	if a.Passed || a.Seconds != 2 || !strings.Contains(a.Why, "broken") || !b.Passed || c.Passed || !c.Skipped || d.Passed || !strings.Contains(d.Why, "never ended") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const kgoVersion = "v1.22.2"
+
+// kgoSuite is franz-go's own tests of its client, those that need a broker.
+type kgoSuite struct{ dir string }
+
+func (s *kgoSuite) name() string  { return "franz-go" }
+func (s *kgoSuite) about() string { return "franz-go " + kgoVersion }
+func (s *kgoSuite) needs() []need { return []need{program("go", "https://go.dev/dl")} }
+
+func (s *kgoSuite) settings() map[string]string {
+	return map[string]string{"group.initial.rebalance.delay.ms": "0"}
+}
+
+// prepare makes a module of its own for the tests: what they import on top of the client is no concern of troupe's go.mod.
+func (s *kgoSuite) prepare(ctx context.Context, dir string) error {
+	s.dir = dir
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module suite\n\ngo 1.26.0\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{{"get", "github.com/twmb/franz-go@" + kgoVersion}, {"test", "-count=1", "-run", "^$", kgoPackage}} {
+		if out, err := s.command(ctx, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, quote(string(out)))
+		}
+	}
+	return nil
+}
+
+const kgoPackage = "github.com/twmb/franz-go/pkg/kgo"
+
+func (s *kgoSuite) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
+	return cmd
+}
+
+// kgoTests are those of the package's tests that need a broker.
+var kgoTests = strings.Fields(`
+TestUnknownGroupOffsetFetchPinned TestPing TestIssue1034 TestSCRAMAuth TestSCRAMAuthBadCredentials TestShareGroup TestIssue325
+TestConsumeTopicRetrieval TestConsumeTopicRetrieval_Many TestConsumeRegex TestConsumeRegexShareSkipsInternal Test848RegexBrokerResolves
+TestIssue337 TestDirectPartitionPurge TestIssue434 TestAddRemovePartitions TestPauseIssue489 TestPauseIssueOct2023 TestIssue523
+TestIssue648 TestIssue810 TestIssue865 TestIssueFetchLargerThanBrokerMaxReadBytes TestPooling TestGroupSimple TestHookPollStart
+TestConsumeMaxDecompressBatchBytes TestGroupETL TestClient_Produce TestIssue769 TestIssueProduceBrokerTooOldFailsRecords
+TestIssueProduceSyncManualPartitionNegativeDoesNotPanic TestIssue831 TestClient_ProduceLargeMessages TestShareGroupETL
+TestShareGroupAckOnClose TestShareGroupOffsetsAdmin TestTxnEtl`)
+
+func (s *kgoSuite) run(ctx context.Context, t *target, only *regexp.Regexp) ([]result, error) {
+	var names []string
+	for _, name := range kgoTests {
+		if only.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	cmd := s.command(ctx, "test", "-count=1", "-timeout=15m", "-json", "-run", "^("+strings.Join(names, "|")+")$", kgoPackage)
+	cmd.Env = append(cmd.Env, "KGO_SEEDS="+t.addr, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=50000")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	results, err := goResults(out)
+	if ended := cmd.Wait(); err == nil && len(results) == 0 {
+		err = fmt.Errorf("go test: %v\n%s", ended, quote(errs.String()))
+	}
+	return results, err
+}
+
+// goResults reads what `go test -json` prints: a result for every test that ended, not for its sub-tests. A test that was running
+// when the binary died has failed.
+func goResults(r io.Reader) (out []result, err error) {
+	output, running := map[string]string{}, map[string]bool{}
+	lines := bufio.NewReader(r)
+	for {
+		line, rerr := lines.ReadBytes('\n')
+		if rerr != nil {
+			break
+		}
+		var e struct {
+			Action, Test, Output string
+			Elapsed              float64
+		}
+		if json.Unmarshal(line, &e) != nil || e.Test == "" {
+			continue
+		}
+		top, _, sub := strings.Cut(e.Test, "/")
+		switch e.Action {
+		case "run":
+			running[top] = true
+		case "output":
+			output[top] += e.Output
+			output[top] = output[top][max(0, len(output[top])-2*quoteMax):]
+		case "pass", "fail", "skip":
+			if !sub {
+				delete(running, top)
+				out = append(out, goResult(top, e.Action, e.Elapsed, output[top]))
+			}
+		}
+	}
+	for _, top := range slices.Sorted(maps.Keys(running)) {
+		out = append(out, goResult(top, "fail", 0, output[top]+"\n(it never ended)"))
+	}
+	return out, nil
+}
+
+func goResult(test, action string, seconds float64, output string) result {
+	r := result{Test: test, Passed: action == "pass", Skipped: action == "skip", Seconds: seconds}
+	if !r.Passed {
+		r.Why = action + ": " + output[max(0, len(output)-quoteMax):]
+	}
+	return r
+}
