@@ -30,7 +30,7 @@ type chaos struct {
 // below what is read later, and nothing is read that was not tried. That is all a group promises of its offsets.
 func TestOffsetsNeverGoBackWhateverHappens(t *testing.T) {
 	total := 0
-	for seed := range uint64(12) {
+	for seed := range uint64(5) {
 		c := &chaos{world: newSeededWorld(t, 1000+seed, set("offsets.topic.num.partitions", "2"))}
 		c.rand = c.sim.Stream("chaos")
 		for i := range 12 {
@@ -52,7 +52,7 @@ func TestOffsetsNeverGoBackWhateverHappens(t *testing.T) {
 		}
 		total += c.acked
 	}
-	if total < 1000 {
+	if total < 400 {
 		t.Errorf("only %d commits were acknowledged", total)
 	}
 }
