@@ -155,3 +155,22 @@ func TestAPartitionThatFailsTakesItsShardAlongAndBringsItBack(t *testing.T) {
 		w.expect(id, "t", 0, 1)
 	}
 }
+
+func TestADeletedInternalTopicTakesItsGroupsAlong(t *testing.T) {
+	w := newWorld(t)
+	w.commit("g", at("t", 0, 5))
+	member := w.generation("g", "")[0]
+	done := false
+	w.node.System().Ask(w.controller(), &protocol.DeleteTopics{Topics: []protocol.TopicRef{{Name: group.OffsetsTopic}}}, time.Minute, func(any, error) { done = true })
+	parked := send[*protocol.GroupJoined](w, w.coordinator("g"), w.joining("g", ""))
+	w.until("the topic is deleted", func() bool { return done })
+	w.until("a parked join is answered", func() bool { return *parked != nil })
+	w.until("its shards are gone", func() bool { return len(w.node.Groups().GroupShards()) == 0 })
+	w.expect("g", "t", 0, -1) // it is made anew
+	if code := member.heartbeat(); code != protocol.UnknownMemberID {
+		t.Errorf("a member of before: %s", code.Name())
+	}
+	w.commit("g", at("t", 0, 6))
+	w.kill()
+	w.expect("g", "t", 0, 6)
+}
