@@ -20,7 +20,9 @@ func sendOrder(_ *Index, p *Partition) (out []Anomaly) {
 			out = append(out, p.anomaly(IntNonmonotonicSend, "the records of %v lie at ranks %d..%d", op, first, end))
 		}
 		if before := last[op.Process]; before != nil {
-			if _, prev, _ := span(log, before); first <= prev {
+			// What was last seen before a power loss, and not since, may be gone: then nothing lies behind it.
+			_, prev, _ := span(log, before)
+			if first <= prev && log.Entries[prev].Latest >= log.Entries[first].First {
 				out = append(out, p.anomaly(NonmonotonicSend, "%v lies before the earlier %v", op, before))
 			}
 		}
