@@ -52,8 +52,8 @@ func (o *owners) settled() (time.Time, bool) {
 // await returns the time from begin until every partition had its one owner and kept it for a second.
 func (o *owners) await(begin time.Time) (time.Duration, error) {
 	for deadline := begin.Add(settleMax); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if at, ok := o.settled(); ok && time.Since(at) > time.Second {
-			return max(0, at.Sub(begin)), nil
+		if at, ok := o.settled(); ok && at.After(begin) && time.Since(at) > time.Second {
+			return at.Sub(begin), nil
 		}
 	}
 	return 0, fmt.Errorf("the partitions had not one owner each after %v", settleMax)
