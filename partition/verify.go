@@ -21,7 +21,7 @@ import (
 //	before the answer; the answer arrives
 //
 // so it counts only if no marker of the producer came since the question (producer.State.Guard), under the same leader epoch, and the
-// batch then takes the same way as any other. Source: ReplicaManager.maybeSendPartitionsToTransactionCoordinator,
+// batch then takes the same way as any other. Else the coordinator is asked again. Source: ReplicaManager.maybeSendPartitionsToTransactionCoordinator,
 // AddPartitionsToTxnManager.
 
 const (
@@ -200,19 +200,15 @@ func (a *replicaActor) verified(ctx *actors.Context, m *protocol.PartitionsAdded
 	case fault.Failed():
 		a.deny(ctx, q, fault)
 	case a.producers.Guard(q.producer) != q.guard:
-		a.deny(ctx, q, a.outdated(q))
+		// Outdated: proceed asks again. The marker may as well be that of the transaction before, which its coordinator waited for
+		// before it let this one begin.
+		if v := a.producers.Check(producer.HeaderOf(q.held[0].Batch)); v.Failed() {
+			a.deny(ctx, q, v.Fault)
+		}
 	default:
 		q.granted = true
 	}
 	a.proceed(ctx, q)
-}
-
-// outdated is why a batch is refused whose transaction ended here while its coordinator was asked.
-func (a *replicaActor) outdated(q *question) protocol.Fault {
-	if v := a.producers.Check(producer.HeaderOf(q.held[0].Batch)); v.Failed() {
-		return v.Fault
-	}
-	return protocol.Fault{Code: protocol.InvalidTxnState, Reason: "the transaction has ended"}
 }
 
 // unverified gives up a question.

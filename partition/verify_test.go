@@ -167,16 +167,33 @@ func TestMarkerBetweenQuestionAndAnswer(t *testing.T) {
 		late, r := s.transactional(1, 1, producing{pid: 7})
 		q, _ := asked(t, s.turn(late))
 		s.expectAnswers(s.turn(s.marker(2, 7, epoch, false)), answered{2, 0, 0})
-		want := protocol.InvalidTxnState
-		if epoch > 0 { // the coordinator fenced the producer
-			want = protocol.InvalidProducerEpoch
+		effects := s.answer(q)
+		want := protocol.InvalidProducerEpoch // the coordinator fenced the producer
+		if epoch == 0 {
+			q, _ = asked(t, effects) // again, as the answer is outdated
+			want, effects = protocol.InvalidTxnState, s.answer(q, protocol.InvalidTxnState)
 		}
-		s.expectAnswers(s.answer(q), answered{1, want, -1})
+		s.expectAnswers(effects, answered{1, want, -1})
 		s.expectNothingHeld()
 		if v := s.actor.handle.View(); r.n.Load() != 1 || v.LastStableOffset != 1 || v.LogEndOffset != 1 {
 			t.Errorf("released %d times, view %+v", r.n.Load(), v)
 		}
 	}
+}
+
+// The marker that came between question and answer may be that of the transaction before: TV2 producers begin the next one, with a new
+// epoch, as soon as the end of the last is decided.
+func TestMarkerOfTheTransactionBefore(t *testing.T) {
+	s := newVerifyingStage(t)
+	last, _ := s.transactional(1, 2, producing{pid: 7, epoch: 3})
+	q, _ := asked(t, s.turn(last))
+	s.expectAnswers(s.answer(q), answered{1, 0, 0})
+	next, _ := s.transactional(2, 2, producing{pid: 7, epoch: 4})
+	q, _ = asked(t, s.turn(next))
+	s.expectAnswers(s.turn(s.marker(3, 7, 4, true)), answered{3, 0, 1})
+	q, _ = asked(t, s.answer(q))
+	s.expectAnswers(s.answer(q), answered{2, 0, 2})
+	s.expectNothingHeld()
 }
 
 // With a new epoch comes a new question, in its turn.
