@@ -35,6 +35,13 @@ const (
 	Phantom             Class = "phantom"
 	AbortedRead         Class = "aborted-read"
 	TornTransaction     Class = "torn-transaction"
+	WrongOffset         Class = "wrong-offset"
+	LostOffset          Class = "lost-offset"
+	OffsetBack          Class = "offset-back"
+	StaleCommit         Class = "stale-commit"
+	DoubleOwner         Class = "double-owner"
+	CopyMissing         Class = "copy-missing"
+	CopyTwice           Class = "copy-twice"
 )
 
 // Anomaly is one violation, with the evidence.
@@ -96,7 +103,7 @@ func (x *Index) Check() (out []Anomaly) {
 			out = append(out, found[:min(len(found), anomaliesMax)]...)
 		}
 	}
-	return out
+	return append(out, x.checkGroups()...)
 }
 
 func (o *Op) String() string {

@@ -144,6 +144,11 @@ type History struct {
 	Finished []protocol.TopicPartition
 	// FinishedCommitted are the same with isolation level read_committed: nothing in them is undecided any more.
 	FinishedCommitted []protocol.TopicPartition
+	// GroupOps are the operations on groups.
+	GroupOps []*GroupOp
+	// Copies are the records that copiers made, by value; Copied is where a group of copiers is at the end.
+	Copies map[int64]Copy
+	Copied map[protocol.TopicPartition]int64
 }
 
 // Recorder builds a history in real-time order.

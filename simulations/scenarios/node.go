@@ -50,7 +50,7 @@ func startNode(r *run, p *sim.Process) *node {
 
 // settings are those of server.properties.
 func (r *run) settings() []protocol.ConfigEntry {
-	return config.Sort([]protocol.ConfigEntry{
+	entries := []protocol.ConfigEntry{
 		{Key: "node.id", Value: "1"},
 		{Key: "log.dirs", Value: r.plan.LogDirs},
 		{Key: "listeners", Value: "PLAINTEXT://127.0.0.1:9092"},
@@ -58,7 +58,23 @@ func (r *run) settings() []protocol.ConfigEntry {
 		{Key: "log.flush.offset.checkpoint.interval.ms", Value: "400"},
 		{Key: "transaction.state.log.num.partitions", Value: "2"},
 		{Key: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Value: "1000"},
-	})
+	}
+	if r.plan.Coordinators {
+		entries = append(entries, coordinatorSettings...)
+	}
+	return config.Sort(entries)
+}
+
+// coordinatorSettings make sessions and rebalances short, and let the cleaner meet the internal topics.
+var coordinatorSettings = []protocol.ConfigEntry{
+	{Key: "offsets.topic.num.partitions", Value: "2"},
+	{Key: "group.min.session.timeout.ms", Value: "500"},
+	{Key: "group.initial.rebalance.delay.ms", Value: "100"},
+	{Key: "group.consumer.min.session.timeout.ms", Value: "1000"},
+	{Key: "group.consumer.session.timeout.ms", Value: "1500"},
+	{Key: "group.consumer.min.heartbeat.interval.ms", Value: "100"},
+	{Key: "group.consumer.heartbeat.interval.ms", Value: "300"},
+	{Key: "log.cleaner.backoff.ms", Value: "500"},
 }
 
 // adjustLog makes logs smaller than topic configurations may.

@@ -37,6 +37,8 @@ type Plan struct {
 	IndexBytes   int32
 	// LogDirs is log.dirs.
 	LogDirs string
+	// Coordinators is set where there are clients of groups; the settings of the node then suit the span of a run.
+	Coordinators bool
 	// NoErrors says that nothing is broken, so that an error answered is a violation.
 	NoErrors bool
 
@@ -92,6 +94,27 @@ func drawTransactions(p *Plan, s *sim.Stream) {
 	c.Deletes = c.Deletes && s.Chance(0.3)
 	p.Span = s.Duration(4*time.Second, 12*time.Second)
 	p.Rot = 0 // what is lost of the coordinator's own log would end its transactions for good
+}
+
+// drawGroups makes a plan one of clients of coordinators, with few others. Each kind is missing in some seeds.
+func drawGroups(p *Plan, s *sim.Stream) {
+	c := &p.Clients
+	some := func(p float64, n int) int {
+		if drawn := 1 + s.IntN(n); s.Chance(p) {
+			return drawn
+		}
+		return 0
+	}
+	c.Producers, c.Consumers, c.Transactors = 1+s.IntN(2), s.IntN(2), some(0.3, 2)
+	c.Committers, c.Members, c.ModernMembers, c.Copiers = some(0.6, 3), some(0.6, 5), some(0.5, 4), some(0.5, 3)
+	c.Topics, c.Partitions = 2, 1+s.IntN(4)
+	c.Pace = s.Duration(10*time.Millisecond, 60*time.Millisecond)
+	c.Deletes, c.Plain = false, 0
+	if c.Copiers > 0 {
+		c.Trims, c.Retention, c.OS, c.FetchBytes = false, 0, 0, max(c.FetchBytes, 4000)
+	}
+	p.Span = s.Duration(4*time.Second, 12*time.Second)
+	p.Rot, p.Coordinators = 0, true // what is lost of the coordinator's own log would end its transactions for good
 }
 
 func drawNetwork(p *Plan, s *sim.Stream) {

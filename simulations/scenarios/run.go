@@ -52,6 +52,7 @@ type run struct {
 	producers   []*workload.Producer
 	transactors []*workload.Transactor
 	consumers   []*workload.Consumer
+	coordinated []workload.Coordinated
 	final       *workload.Reader
 }
 
@@ -65,6 +66,15 @@ func Transactions(seed uint64, trace io.Writer) *Result {
 	drawTransactions(&plan, sim.NewStream(seed, "transactions"))
 	r := RunPlan(seed, plan, trace)
 	r.Scenario = "transactions"
+	return r
+}
+
+// Groups is Swarm with clients of coordinators: members of groups of both generations, plain commits, exactly-once copies.
+func Groups(seed uint64, trace io.Writer) *Result {
+	plan := DrawPlan(seed)
+	drawGroups(&plan, sim.NewStream(seed, "groups"))
+	r := RunPlan(seed, plan, trace)
+	r.Scenario = "groups"
 	return r
 }
 
@@ -138,6 +148,9 @@ func (r *run) safety() bool {
 	for i := range r.plan.Clients.Consumers {
 		r.consumers = append(r.consumers, workload.StartConsumer(r.stage, fmt.Sprint("consumer-", i)))
 	}
+	if r.plan.Coordinators {
+		r.coordinated = r.stage.StartCoordinated()
+	}
 	r.until(r.plan.Span, func() bool { return false })
 	n.heal()
 	return len(r.world.Failures()) == 0
@@ -167,7 +180,8 @@ func (r *run) drain() bool {
 	r.stage.Stop()
 	if !r.until(drainMax, func() bool {
 		return !slices.ContainsFunc(r.producers, func(p *workload.Producer) bool { return !p.Idle() }) &&
-			!slices.ContainsFunc(r.transactors, func(t *workload.Transactor) bool { return !t.Idle() })
+			!slices.ContainsFunc(r.transactors, func(t *workload.Transactor) bool { return !t.Idle() }) &&
+			!slices.ContainsFunc(r.coordinated, func(c workload.Coordinated) bool { return !c.Idle() })
 	}) {
 		r.world.Fail("drain: producers still wait for answers after %v", drainMax)
 		return false
@@ -183,8 +197,13 @@ func (r *run) drain() bool {
 		return false
 	}
 	// What nobody ended ends by its timeout, so in the end nothing is undecided.
-	if len(r.transactors) > 0 && r.finish("committed", workload.StartCommittedReader(r.stage, "committed")) == nil {
+	if (len(r.transactors) > 0 || r.plan.Coordinators) && r.finish("committed", workload.StartCommittedReader(r.stage, "committed")) == nil {
 		return false
+	}
+	if look := r.look("last"); look == nil {
+		return false
+	} else {
+		look.NoteCopied()
 	}
 	r.seen["records read"] = int(final.Reads)
 	r.final = final
@@ -198,7 +217,22 @@ func (r *run) behind() string {
 			return behind
 		}
 	}
+	for _, c := range r.coordinated {
+		if behind := c.Behind(); behind != "" {
+			return behind
+		}
+	}
 	return ""
+}
+
+// look asks for every committed offset once more; nil if that did not end.
+func (r *run) look(name string) *workload.LastLook {
+	look := workload.StartLastLook(r.stage, name+"-look")
+	if !r.until(drainMax, look.Done) {
+		r.world.Fail("%s look at offsets: not finished after %v: %s", name, drainMax, look.Left())
+		return nil
+	}
+	return look
 }
 
 // finish waits for a final read; nil if it did not end.
@@ -231,6 +265,9 @@ func (r *run) restart() bool {
 		if r.final.Sum(key) != again.Sum(key) && !r.rotten[key] && (clean || !r.mayLoseTail(key)) {
 			r.world.Fail("restart: %v reads differently after it (clean %v)", key, clean)
 		}
+	}
+	if r.look("second") == nil {
+		return false
 	}
 	verified := false
 	r.admin.Verify(func() { verified = true })

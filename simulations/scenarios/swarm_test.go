@@ -14,6 +14,10 @@ func TestTransactions(t *testing.T) {
 	each(t, "transactions", 10)
 }
 
+func TestGroups(t *testing.T) {
+	each(t, "groups", 15)
+}
+
 func TestDirectedScenarios(t *testing.T) {
 	for _, d := range directed {
 		t.Run(d.name, func(t *testing.T) { each(t, d.name, 2) })

@@ -14,6 +14,9 @@ type Settings struct {
 	Producers, Consumers int
 	// Transactors are the transactional producers.
 	Transactors int
+	// Committers commit offsets of groups without members; Members and ModernMembers are those of classic groups and of KIP-848; Copiers
+	// copy exactly once, by transactions.
+	Committers, Members, ModernMembers, Copiers int
 	// Topics is the number of topics created at the beginning; Partitions bounds those of one.
 	Topics, Partitions int
 	// Deletes lets the administrator delete, recreate and grow topics; Trims lets it delete records.
@@ -77,6 +80,15 @@ type Stage struct {
 	Answers, Seen map[string]int
 	// Acknowledged, if set, hears of every acknowledged batch of a topic nobody asked to delete.
 	Acknowledged func(*Topic, *check.Op)
+	groups       []*group
+	copiers      []*Copier
+	// copied is how far input partitions are copied, Copies counts the transactions of that.
+	copied       map[protocol.TopicPartition]int64
+	Copies       int64
+	identitiesOf map[producerState]string
+	owners       check.Owners
+	// commits numbers the offset commits; Commits counts those acknowledged.
+	commits, Commits int64
 	// trimmed is the largest offset before which somebody asked to delete records.
 	trimmed map[protocol.TopicPartition]int64
 }
@@ -85,7 +97,7 @@ type Stage struct {
 func NewStage(e Env, s Settings, violate func(format string, args ...any)) *Stage {
 	return &Stage{
 		Settings: s, env: e, violations: violate, highest: map[protocol.TopicPartition]int64{}, Seen: map[string]int{}, Answers: map[string]int{},
-		identities: map[int64]string{}, trimmed: map[protocol.TopicPartition]int64{}, Acknowledged: func(*Topic, *check.Op) {},
+		identities: map[int64]string{}, trimmed: map[protocol.TopicPartition]int64{}, copied: map[protocol.TopicPartition]int64{}, Acknowledged: func(*Topic, *check.Op) {},
 		Excused: func(*Topic) bool { return false },
 	}
 }

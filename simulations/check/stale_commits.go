@@ -1,0 +1,57 @@
+package check
+
+import "github.com/troupe-broker/troupe/actors/protocol"
+
+// staleCommits: an offset was committed by somebody whose time as owner of the partition was over (2.4-j2; E7, I-TOC).
+//
+// Why it suffices: a member learns its partitions from an answer that names its generation or epoch, and such an answer is given only
+// when the generation is in the log, so no crash can take it back. Once a member of a later one has been told the partition, whoever
+// commits with an earlier one, and is not served, did no harm; whoever is acknowledged moved the offset under the new owner's feet. A
+// static member that comes back under a new id takes the generation of the old one over, so within a generation the old id is stale as
+// soon as the new one was told. Commits before that are no violation, and harmless, since the new owner asks for the offset after it.
+func staleCommits(x *Index) (out []Anomaly) {
+	type told struct {
+		register
+		instance string
+	}
+	newest := map[register]*GroupOp{}
+	ids := map[told]*GroupOp{}
+	events := x.H.byInvocation()
+	answers := assignments(events)
+	for _, op := range events {
+		for len(answers) > 0 && answers[0].Complete < op.Invoked {
+			a := answers[0]
+			answers = answers[1:]
+			for _, key := range a.Partitions {
+				r := register{a.Group, key}
+				if n := newest[r]; n == nil || n.Generation <= a.Generation {
+					newest[r] = a
+				}
+				if a.Instance != "" {
+					ids[told{register{a.Group, protocol.TopicPartition{}}, a.Instance}] = a
+				}
+			}
+		}
+		if op.Func != CommitOffset || op.Outcome != OK || op.Generation < 0 {
+			continue
+		}
+		if n := newest[register{op.Group, op.Key}]; n != nil && n.Generation > op.Generation && n.Member != op.Member {
+			out = append(out, anomalyOf(StaleCommit, op.Key, "%v after the partition went to %v", op, n))
+		}
+		if n := ids[told{register{op.Group, protocol.TopicPartition{}}, op.Instance}]; op.Instance != "" && n != nil && n.Member != op.Member && n.Generation >= op.Generation {
+			out = append(out, anomalyOf(StaleCommit, op.Key, "%v after its place was taken by %v", op, n))
+		}
+	}
+	return out
+}
+
+// assignments are the answers that told partitions, in order of completion.
+func assignments(events []*GroupOp) (out []*GroupOp) {
+	for _, op := range events {
+		if op.Func == AssignPartitions && op.Outcome == OK {
+			out = append(out, op)
+		}
+	}
+	sortByCompletion(out)
+	return out
+}

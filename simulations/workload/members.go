@@ -1,0 +1,49 @@
+package workload
+
+import "fmt"
+
+// Coordinated is a client of coordinators, as a run sees it.
+type Coordinated interface {
+	// Idle reports whether nothing is under way that has to end.
+	Idle() bool
+	// Behind describes what is not yet as it must be when nothing is broken; empty if all is.
+	Behind() string
+}
+
+// StartCoordinated begins all clients of coordinators that the settings ask for.
+func (s *Stage) StartCoordinated() (out []Coordinated) {
+	for i := range s.Committers {
+		out = append(out, StartCommitter(s, fmt.Sprint("committer-", i)))
+	}
+	for i := range s.Members {
+		out = append(out, StartMember(s, fmt.Sprint("member-", i), fmt.Sprint("classic-", i%2)))
+	}
+	for i := range s.ModernMembers {
+		out = append(out, StartModernMember(s, fmt.Sprint("consumer-member-", i), "modern"))
+	}
+	for i := range s.Copiers {
+		StartCopier(s, fmt.Sprint("copier-", i))
+	}
+	return append(out, copiers{s})
+}
+
+// copiers are all copiers of a run, with the twins that came later.
+type copiers struct{ stage *Stage }
+
+func (c copiers) Idle() bool {
+	for _, o := range c.stage.copiers {
+		if !o.Idle() {
+			return false
+		}
+	}
+	return true
+}
+
+func (c copiers) Behind() string {
+	for _, o := range c.stage.copiers {
+		if b := o.Behind(); b != "" {
+			return b
+		}
+	}
+	return ""
+}
