@@ -116,9 +116,13 @@ func (s *shard) run(limit int) (n int) {
 func (s *shard) produce(ctx *actors.Context, to actors.PID, entries []entry) {
 	batch, count := s.build(ctx.Now().UnixMilli(), entries)
 	wait := s.place.appendWait()
-	id := ctx.Request(to, &protocol.Produce{
+	m := &protocol.Produce{
 		Partition: s.tp, LeaderEpoch: protocol.NoLeaderEpoch, Acks: -1, Deadline: ctx.Mono() + wait, Batch: batch, Internal: true,
-	}, wait+appendGrace)
+	}
+	if markers := entries[0].markers; len(markers) > 0 {
+		m.TransactionVersion = markers[0].TransactionVersion
+	}
+	id := ctx.Request(to, m, wait+appendGrace)
 	s.inflight = append(s.inflight, &flight{id: id, entries: entries, records: count})
 	s.place.Metrics.appended(s.kind, int(count))
 }

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -145,6 +146,14 @@ func (s *shard) unverified(ctx *actors.Context, request uint64, code protocol.Co
 	}
 }
 
+// ends reports whether a marker ends what was written with that epoch. Source: ProducerAppendInfo.checkProducerEpoch, KIP-1228.
+func ends(m *protocol.EndOffsets, epoch protocol.ProducerEpoch) bool {
+	if m.TransactionVersion >= 2 && m.ProducerEpoch < math.MaxInt16 {
+		return epoch < m.ProducerEpoch
+	}
+	return epoch <= m.ProducerEpoch
+}
+
 // endOffsets queues the marker of a transaction. What a child hands in for that transaction from now on comes too late. A marker that is
 // asked for twice is written once: the second could meet the producer's next transaction.
 func (s *shard) endOffsets(ctx *actors.Context, m *protocol.EndOffsets) {
@@ -152,10 +161,10 @@ func (s *shard) endOffsets(ctx *actors.Context, m *protocol.EndOffsets) {
 		fail(ctx, m, protocol.NotCoordinator)
 		return
 	}
-	if t := s.open[m.ProducerID]; t != nil {
+	if t := s.open[m.ProducerID]; t != nil && ends(m, t.epoch) {
 		t.ended = true
 	}
-	if v := s.verify[m.ProducerID]; v != nil && v.epoch <= m.ProducerEpoch {
+	if v := s.verify[m.ProducerID]; v != nil && ends(m, v.epoch) {
 		v.ended = true
 	}
 	if e := s.markerOf(m); e != nil {
@@ -168,7 +177,11 @@ func (s *shard) endOffsets(ctx *actors.Context, m *protocol.EndOffsets) {
 // markerOf is the same marker if it is under way.
 func (s *shard) markerOf(m *protocol.EndOffsets) *entry {
 	same := func(e entry) bool {
-		return len(e.markers) > 0 && e.markers[0].ProducerID == m.ProducerID && e.markers[0].ProducerEpoch == m.ProducerEpoch && e.markers[0].Commit == m.Commit
+		if len(e.markers) == 0 {
+			return false
+		}
+		o := e.markers[0]
+		return o.ProducerID == m.ProducerID && o.ProducerEpoch == m.ProducerEpoch && o.Commit == m.Commit && o.TransactionVersion == m.TransactionVersion
 	}
 	for _, f := range s.inflight {
 		if i := slices.IndexFunc(f.entries, same); i >= 0 {
@@ -184,7 +197,7 @@ func (s *shard) markerOf(m *protocol.EndOffsets) *entry {
 // settleMarker: the transaction has ended in this log, or still has not.
 func (s *shard) settleMarker(ctx *actors.Context, asked []*protocol.EndOffsets, code protocol.Code) {
 	m := asked[0]
-	if t := s.open[m.ProducerID]; code == protocol.None && t != nil {
+	if t := s.open[m.ProducerID]; code == protocol.None && t != nil && ends(m, t.epoch) {
 		delete(s.open, m.ProducerID)
 		for _, c := range t.children {
 			s.endedAt(ctx, c, &offsetsEnded{producer: m.ProducerID, commit: m.Commit})

@@ -161,6 +161,7 @@ func (t *transactionActor) markerFor(ctx *actors.Context, m *txn.Marker) (actors
 		}
 		return to, &protocol.EndOffsets{
 			Partition: m.Partition.Partition, ProducerID: m.ProducerID, ProducerEpoch: m.ProducerEpoch, CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Commit,
+			TransactionVersion: m.TransactionVersion,
 		}, protocol.None
 	}
 	topic, ok := t.place.Images.Load().Topic(m.Partition.Topic)

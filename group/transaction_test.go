@@ -212,6 +212,36 @@ func TestOffsetsJoinATransactionOnlyIfItsCoordinatorSaysSo(t *testing.T) {
 	}
 }
 
+// From TV2 on the epoch of a marker is newer than that of what it ends: one that comes late, of the transaction before, has the epoch of
+// the one that is open (KIP-1228).
+func TestALateMarkerDoesNotEndTheNextTransaction(t *testing.T) {
+	w := newWorld(t)
+	p := w.producer("id")
+	p.commitOffsets("g", true, at("in", 0, 1))
+	p.end(true, true)
+	p.completes("CompleteCommit")
+	if code := p.commitOffsets("g", true, at("in", 0, 2)); code != protocol.None {
+		t.Fatal(code.Name())
+	}
+	late := func() protocol.Code {
+		tp := w.offsetsOf("g")
+		return ask[*protocol.OffsetsEnded](w, w.coordinator("g"), &protocol.EndOffsets{
+			Partition: tp.Partition, ProducerID: p.pid, ProducerEpoch: p.epoch, Commit: true, TransactionVersion: 2,
+		}).Code
+	}
+	if code := late(); code != protocol.InvalidProducerEpoch {
+		t.Errorf("a late marker: %s", code.Name())
+	}
+	w.expect("g", "in", 0, 1)
+	if code := p.commitOffsets("g", true, at("in", 1, 3)); code != protocol.None {
+		t.Errorf("after it: %s", code.Name())
+	}
+	p.end(true, true)
+	p.completes("CompleteCommit")
+	w.expect("g", "in", 0, 2)
+	w.expect("g", "in", 1, 3)
+}
+
 func TestTransactionsAreListed(t *testing.T) {
 	w := newWorld(t)
 	w.topic("t", 1)

@@ -174,6 +174,8 @@ type EndOffsets struct {
 	ProducerEpoch    ProducerEpoch
 	CoordinatorEpoch int32
 	Commit           bool
+	// TransactionVersion of the end: from 2 on ProducerEpoch is newer than that of the offsets (KIP-1228).
+	TransactionVersion int16
 }
 
 // Failed is the answer with code.

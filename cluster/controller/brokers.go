@@ -5,8 +5,14 @@ import (
 	"github.com/troupe-broker/troupe/cluster/image"
 )
 
-// metadataVersion is the level of the feature metadata.version in a new cluster. Source: MetadataVersion.IBP_4_0_IV3.
-const metadataVersion = 25
+// features are the levels that a cluster finalises: those of a new Apache Kafka 4.3, of what is here whole. Each is raised, never lowered.
+// Not here: eligible.leader.replicas.version, share.version, streams.version. Source: Feature, GroupVersion.GV_1, TransactionVersion.TV_2,
+// MetadataVersion.IBP_4_0_IV3.
+var features = []image.FeatureLevelSet{
+	{Name: "metadata.version", Level: 25},
+	{Name: "group.version", Level: 1},
+	{Name: "transaction.version", Level: 2},
+}
 
 // Registration is a broker that has started.
 type Registration struct {
@@ -20,13 +26,19 @@ type Registration struct {
 }
 
 // Join is the records by which a broker registers; all in one entry, whose offset becomes the broker's epoch. The first of a cluster
-// founds it. Nil if this very incarnation is registered already: registering twice must not change the epoch (KAFKA-16952).
+// founds it; one of a newer release raises the features of what was founded before. Nothing more if this very incarnation is registered
+// already: registering twice must not change the epoch (KAFKA-16952).
 //
 // The image must be complete: everything committed before is folded in.
 func Join(img *image.Image, r Registration) []image.Record {
 	var out []image.Record
 	if img.ClusterID == "" {
-		out = append(out, &image.ClusterFounded{ClusterID: r.ClusterID}, &image.FeatureLevelSet{Name: "metadata.version", Level: metadataVersion})
+		out = append(out, &image.ClusterFounded{ClusterID: r.ClusterID})
+	}
+	for _, f := range features {
+		if img.Feature(f.Name) < f.Level {
+			out = append(out, &image.FeatureLevelSet{Name: f.Name, Level: f.Level})
+		}
 	}
 	if before, ok := img.Node(r.Node); ok && before.Incarnation == r.Incarnation {
 		return out

@@ -317,7 +317,7 @@ func TestWriteTxnMarkers(t *testing.T) {
 			t.Errorf("v%d: %+v", version, m)
 		}
 		e := co.got[len(co.got)-1].(*protocol.EndOffsets)
-		if want := (protocol.EndOffsets{Head: e.Head, Partition: 17, ProducerID: 70, ProducerEpoch: 7, CoordinatorEpoch: 3, Commit: true}); *e != want {
+		if want := (protocol.EndOffsets{Head: e.Head, Partition: 17, ProducerID: 70, ProducerEpoch: 7, CoordinatorEpoch: 3, Commit: true, TransactionVersion: 2 * (version - 1)}); *e != want {
 			t.Errorf("v%d: %+v", version, e)
 		}
 	}
@@ -458,7 +458,7 @@ func TestListTransactionsJoinsTheShards(t *testing.T) {
 
 func TestFinalisedFeaturesAreAnnounced(t *testing.T) {
 	w := newWorld(t)
-	w.apply(&image.FeatureLevelSet{Name: "transaction.version", Level: 2}, &image.FeatureLevelSet{Name: "metadata.version", Level: 9})
+	w.apply(&image.FeatureLevelSet{Name: "transaction.version", Level: 2}, &image.FeatureLevelSet{Name: "metadata.version", Level: 25}, &image.FeatureLevelSet{Name: "unheard.of", Level: 1})
 	for version := int16(0); version <= 4; version++ {
 		resp := ask[*kmsg.ApiVersionsResponse](w.connect(), version, versionsRequest())
 		got := fmt.Sprint(resp.FinalizedFeaturesEpoch == w.img.MetadataOffset)
@@ -468,7 +468,10 @@ func TestFinalisedFeaturesAreAnnounced(t *testing.T) {
 		for _, f := range resp.FinalizedFeatures {
 			got += fmt.Sprint(", ", f.Name, " ", f.MinVersionLevel, "-", f.MaxVersionLevel)
 		}
-		want := []string{"false", "false", "false", "true transaction.version 1-2, transaction.version 2-2", "true transaction.version 0-2, transaction.version 2-2"}[version]
+		want := []string{"false", "false", "false",
+			"true metadata.version 25-25 transaction.version 1-2, metadata.version 25-25, transaction.version 2-2",
+			"true metadata.version 25-25 transaction.version 0-2, metadata.version 25-25, transaction.version 2-2",
+		}[version]
 		if got != want {
 			t.Errorf("v%d: %s", version, got)
 		}

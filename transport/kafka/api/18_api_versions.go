@@ -14,7 +14,7 @@ import (
 //   - The response header never has tagged fields (KIP-511).
 //   - v3+ names the client's software, which must look like a name and a version.
 //   - Features are announced if the cluster has finalised them (KIP-584): transaction.version 2 makes clients give every transaction an
-//     epoch of its own and leave it to partitions to join transactions (KIP-890).
+//     epoch of its own and leave it to partitions to join transactions (KIP-890). metadata.version is what tools show; ours has no range.
 //
 // Version history:
 //   - v1: throttle time; v3: flexible, client software (KIP-511), features (KIP-584)
@@ -54,12 +54,14 @@ func handleApiVersions(c *Call) {
 	c.reply(out)
 }
 
-// announced are the features that mean something to clients, with the highest level we have; in order of name.
+// announced are the features that mean something to clients, with the levels we have; in order of name.
 var announced = []struct {
-	name string
-	max  int16
+	name     string
+	min, max int16
 }{
-	{"transaction.version", 2},
+	{"group.version", 0, 1},
+	{"metadata.version", 25, 25},
+	{"transaction.version", 0, 2},
 }
 
 // features lists those that are finalised. A cluster that has finalised none says nothing at all.
@@ -70,9 +72,9 @@ func (c *Call) features(out *kmsg.ApiVersionsResponse) {
 		if level <= 0 {
 			continue
 		}
-		lowest := int16(0)
+		lowest := f.min
 		if c.Version < 4 {
-			lowest = 1
+			lowest = max(lowest, 1)
 		}
 		out.FinalizedFeaturesEpoch = img.MetadataOffset
 		out.SupportedFeatures = append(out.SupportedFeatures, kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MinVersion: lowest, MaxVersion: f.max})

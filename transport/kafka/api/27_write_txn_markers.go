@@ -65,7 +65,7 @@ func (c *Call) writeMarker(m *kmsg.WriteTxnMarkersRequestMarker, topic string, n
 func (c *Call) endOffsets(m *kmsg.WriteTxnMarkersRequestMarker, number int32, done func(protocol.Code)) {
 	cmd := &protocol.EndOffsets{
 		Partition: number, ProducerID: protocol.ProducerID(m.ProducerID), ProducerEpoch: protocol.ProducerEpoch(m.ProducerEpoch),
-		CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Committed,
+		CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Committed, TransactionVersion: int16(m.TransactionVersion),
 	}
 	to, code := c.Conn.Coordinators.GroupShard(number)
 	c.askCoordinator(to, code, cmd, func(reply any) {
