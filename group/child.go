@@ -48,7 +48,8 @@ type flown struct {
 	commit  *protocol.CommitOffsets // nil if it is none
 	then    step.Command            // decided after it; nil if there is none
 
-	migrates bool // the group has the other protocol after it
+	migrates bool         // the group has the other protocol after it
+	again    []step.Reply // to joins that wait for the old one
 }
 
 // owner is what differs between the actors.

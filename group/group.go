@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/troupe-broker/troupe/actors"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/classic"
 	"github.com/troupe-broker/troupe/group/consumer"
@@ -209,7 +210,12 @@ func (g *groupActor) commit(ctx *actors.Context, m *protocol.CommitOffsets) {
 		if producer < 0 {
 			producer, epoch = protocol.NoProducerID, -1
 		}
-		g.hand(ctx, &flown{records: slices.Clone(g.out.Records), replies: slices.Clone(g.out.Replies), commit: m}, producer, epoch)
+		f := &flown{records: slices.Clone(g.out.Records), replies: slices.Clone(g.out.Replies), commit: m}
+		if mutation.Is(mutation.OffsetsAckedEarly) {
+			g.reply(ctx, &f.replies[0])
+			f.replies = nil
+		}
+		g.hand(ctx, f, producer, epoch)
 	}
 	g.clean()
 }
@@ -218,7 +224,10 @@ func (g *groupActor) commit(ctx *actors.Context, m *protocol.CommitOffsets) {
 // Source: OffsetMetadataManager.validateOffsetCommit, validateTransactionalOffsetCommit.
 func (g *groupActor) checkCommit(m *protocol.CommitOffsets) protocol.Code {
 	if m.Generation >= 0 && !g.exists() {
-		return protocol.IllegalGeneration
+		if m.Old || m.ProducerID >= 0 {
+			return protocol.IllegalGeneration
+		}
+		return protocol.GroupIDNotFound
 	}
 	return g.member().CheckCommit(m)
 }
@@ -238,7 +247,7 @@ func (g *groupActor) appended(ctx *actors.Context, f *flown, code protocol.Code)
 		g.offsets.Settle(f.commit)
 	}
 	if f.migrates && code == protocol.None {
-		g.migrated(ctx)
+		g.migrated(ctx, f)
 	}
 	if f.then != nil && code == protocol.None {
 		g.command(ctx, f.then)

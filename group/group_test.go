@@ -2,6 +2,7 @@ package group_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +153,11 @@ func TestWhatNobodyEverJoinedLeavesNothingBehind(t *testing.T) {
 		}
 		m := committing(id, at("t", 0, 1))
 		m.MemberID, m.Generation = "m", 3
-		if got := ask[*protocol.OffsetsCommitted](w, pid, m); got.Codes[0] != protocol.IllegalGeneration {
+		want := protocol.GroupIDNotFound
+		if m.Old = i%2 == 1; m.Old {
+			want = protocol.IllegalGeneration
+		}
+		if got := ask[*protocol.OffsetsCommitted](w, pid, m); got.Codes[0] != want {
 			t.Errorf("%+v", got)
 		}
 		w.expect(id, "t", 0, -1)
@@ -302,6 +307,30 @@ func TestAGroupWithMembersChangesItsProtocolAndBack(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsWhileTheProtocolChangesJoinsAgainAsItself(t *testing.T) {
+	w := newWorld(t)
+	w.topic("t", 2)
+	pid := w.coordinator("g")
+	first := ask[*protocol.GroupJoined](w, pid, w.joining("g", ""))
+	if got := ask[*protocol.GroupSynced](w, pid, &protocol.SyncGroup{Member: protocol.Member{GroupID: "g", MemberID: first.MemberID}, Generation: first.Generation}); got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	waits := send[*protocol.GroupJoined](w, pid, w.joining("g", "")) // until the first has joined again
+	w.sim.RunFor(time.Second)
+	if *waits != nil {
+		t.Fatalf("%+v", *waits)
+	}
+	if got := w.beat("g", "modern", 0); got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	w.until("the one that waits is answered", func() bool { return *waits != nil })
+	members := w.describe("g", false).Members
+	known := slices.ContainsFunc(members, func(m protocol.DescribedMember) bool { return m.MemberID == (*waits).MemberID })
+	if (*waits).Code != protocol.RebalanceInProgress || len(members) != 3 || !known {
+		t.Errorf("%+v; members %+v", *waits, members)
+	}
+}
+
 func TestAnEmptyGroupChangesItsProtocol(t *testing.T) {
 	w := newWorld(t)
 	w.topic("t", 2)
@@ -325,6 +354,13 @@ func TestAnEmptyGroupChangesItsProtocol(t *testing.T) {
 	}
 	if got := w.describe("g", true); got.Code != protocol.GroupIDNotFound {
 		t.Errorf("%+v", got)
+	}
+	for old, want := range []protocol.Code{protocol.None, protocol.UnsupportedVersion} {
+		m := committing("g", at("t", 0, 5))
+		m.MemberID, m.Generation, m.Old = "m", got.MemberEpoch, old == 1
+		if got := ask[*protocol.OffsetsCommitted](w, w.coordinator("g"), m); got.Codes[0] != want {
+			t.Errorf("%+v: %+v", m, got)
+		}
 	}
 	if got := w.describe("g", false); got.Failed() || len(got.Members) != 1 {
 		t.Errorf("%+v", got)

@@ -44,7 +44,7 @@ func (g *groupActor) upgrade(ctx *actors.Context, m *protocol.HeartbeatConsumer)
 	if g.classic.Logged() {
 		records = slices.Concat(g.classic.Tombstone(), records)
 	}
-	g.hand(ctx, &flown{blocks: true, records: records, then: m, migrates: true}, protocol.NoProducerID, -1)
+	g.hand(ctx, &flown{blocks: true, records: records, then: m, migrates: true, again: g.classic.Again()}, protocol.NoProducerID, -1)
 }
 
 // downgrade turns a group that only classic members are left in into a classic one. Source:
@@ -66,8 +66,14 @@ func (g *groupActor) downgrade(ctx *actors.Context) {
 	g.hand(ctx, &flown{blocks: true, records: append(g.consumer.Tombstone(), record), migrates: true}, protocol.NoProducerID, -1)
 }
 
-// migrated begins to live by the other protocol. Who waits for the old one is told to join again.
-func (g *groupActor) migrated(ctx *actors.Context) {
+// migrated begins to live by the other protocol. Who waits for the old one is told to join again, as the member it is.
+func (g *groupActor) migrated(ctx *actors.Context, f *flown) {
+	for i := range f.again {
+		if _, waits := g.parked[f.again[i].Command]; waits {
+			delete(g.parked, f.again[i].Command)
+			g.reply(ctx, &f.again[i])
+		}
+	}
 	order := slices.SortedFunc(maps.Keys(g.parked), func(a, b step.Command) int { return int(g.parked[a]) - int(g.parked[b]) })
 	for _, m := range order {
 		fail(ctx, m, protocol.RebalanceInProgress)

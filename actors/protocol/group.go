@@ -327,6 +327,8 @@ type CommitOffsets struct {
 	Offsets         []CommitOffset
 	// AddPartition: TV2 adds the group's partition of __consumer_offsets to the transaction first (KIP-890).
 	AddPartition bool
+	// Old: the sender does not know the codes of KIP-848 (OffsetCommit below v9).
+	Old bool
 }
 
 // CommitOffset is one position: the next record to read.

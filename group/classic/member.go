@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -154,13 +155,28 @@ func (g *Group) replace(old, by *member, out *step.Out) {
 // connection it may still read the answer: it is told to try again. (Kafka never answers it.)
 func (g *Group) parkJoin(m *member, in *protocol.JoinGroup, out *step.Out) {
 	if m.join != nil {
-		again := m.join.Failed(protocol.RebalanceInProgress).(*protocol.GroupJoined)
-		again.MemberID = m.id
-		g.answerJoin(m, again, out)
+		g.answerJoin(m, m.again(), out)
 	}
 	in.Protocols = nil // copied; the request's buffer may go
 	m.join = in
 	g.joining++
+}
+
+// again sends a member that waits with JoinGroup away to join once more: with the id it was given, or it would leave a member behind.
+func (m *member) again() *protocol.GroupJoined {
+	out := m.join.Failed(protocol.RebalanceInProgress).(*protocol.GroupJoined)
+	out.MemberID = m.id
+	return out
+}
+
+// Again is the answer to each parked JoinGroup if the group ends.
+func (g *Group) Again() (out []step.Reply) {
+	for _, m := range g.members {
+		if m.join != nil {
+			out = append(out, step.Reply{Command: m.join, To: m.join.ReplyTo, Msg: m.again()})
+		}
+	}
+	return out
 }
 
 // parkSync keeps a SyncGroup until the assignment is in the log.
@@ -198,6 +214,9 @@ func (g *Group) validate(memberID, instanceID string) (*member, protocol.Code) {
 		m := g.byStatic[instanceID]
 		if m == nil {
 			return nil, protocol.UnknownMemberID
+		}
+		if m.id != memberID && mutation.Is(mutation.InstanceNotFenced) {
+			return m, protocol.None
 		}
 		if m.id != memberID {
 			return nil, protocol.FencedInstanceID

@@ -1,10 +1,11 @@
 package consumer
 
 import (
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
-// CheckCommit says whether the sender may commit. One whose epoch is older than the group's knowledge of it may still commit to what it
+// CheckCommit says whether the sender may commit. A member of the consumer protocol has to know its codes. One whose epoch is older than the group's knowledge of it may still commit to what it
 // has had since before that epoch. Source: ConsumerGroup.validateOffsetCommit of 4.3 (KIP-1251), OffsetMetadataManager.
 func (g *Group) CheckCommit(c *protocol.CommitOffsets) protocol.Code {
 	epoch := c.Generation
@@ -20,6 +21,9 @@ func (g *Group) CheckCommit(c *protocol.CommitOffsets) protocol.Code {
 	m := g.members[c.MemberID]
 	if m == nil {
 		return protocol.UnknownMemberID
+	}
+	if c.Old && !transactional && m.classic == nil {
+		return protocol.UnsupportedVersion
 	}
 	stale := protocol.StaleMemberEpoch
 	if m.classic != nil || transactional { // TxnOffsetCommit has no other code for it
@@ -51,7 +55,7 @@ func (g *Group) heldAt(m *member, row *protocol.CommitOffset, epoch int32) bool 
 	if !ok {
 		since, ok = m.revoking.epoch(id, row.Partition)
 	}
-	return ok && epoch >= since
+	return ok && epoch >= since || mutation.Is(mutation.StaleEpoch)
 }
 
 // CheckFetch says whether the sender may fetch offsets. Source: ConsumerGroup.validateOffsetFetch.

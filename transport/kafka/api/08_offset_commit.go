@@ -19,8 +19,8 @@ import (
 //
 // Version history:
 //   - v2-4: retention time (KIP-211 ended it); v6: leader epochs (KIP-320); v7: static members (KIP-345); v8: flexible
-//   - v9: the consumer protocol (KIP-848): GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH, which are ILLEGAL_GENERATION and
-//     UNSUPPORTED_VERSION before; v10: topic ids (KIP-848)
+//   - v9: the consumer protocol (KIP-848), whose members get UNSUPPORTED_VERSION before; GROUP_ID_NOT_FOUND, which is ILLEGAL_GENERATION
+//     before; v10: topic ids (KIP-848)
 //
 // Skipped: v0 and v1, which Kafka 4.0 removed; v0 kept offsets in ZooKeeper.
 //
@@ -41,6 +41,7 @@ func handleOffsetCommit(c *Call) {
 	}
 	cmd := &protocol.CommitOffsets{
 		Member: c.member(req.Group, req.MemberID, req.InstanceID), Generation: req.Generation, ProducerID: protocol.NoProducerID, ProducerEpoch: -1, Retention: -1,
+		Old: c.Version < offsetCommitSinceConsumer,
 	}
 	if ms := req.RetentionTimeMillis; ms >= 0 {
 		cmd.Retention = time.Duration(min(ms, retentionMax)) * time.Millisecond
@@ -105,23 +106,10 @@ func (c *Call) offsetsCommitted(req *kmsg.OffsetCommitRequest, codes []protocol.
 		t := &req.Topics[i]
 		rows := make([]kmsg.OffsetCommitResponseTopicPartition, len(t.Partitions))
 		for j := range rows {
-			rows[j] = kmsg.OffsetCommitResponseTopicPartition{Partition: t.Partitions[j].Partition, ErrorCode: c.Conn.failed(c.commitCode(codes[0]))}
+			rows[j] = kmsg.OffsetCommitResponseTopicPartition{Partition: t.Partitions[j].Partition, ErrorCode: c.Conn.failed(codes[0])}
 			codes = codes[1:]
 		}
 		out.Topics[i] = kmsg.OffsetCommitResponseTopic{Topic: t.Topic, TopicID: t.TopicID, Partitions: rows}
 	}
 	c.reply(out)
-}
-
-// commitCode is a code as the version knows it. Source: OffsetMetadataManager.validateOffsetCommit.
-func (c *Call) commitCode(code protocol.Code) protocol.Code {
-	if c.Version < offsetCommitSinceConsumer {
-		switch code {
-		case protocol.GroupIDNotFound:
-			return protocol.IllegalGeneration
-		case protocol.StaleMemberEpoch:
-			return protocol.UnsupportedVersion
-		}
-	}
-	return code
 }
