@@ -59,6 +59,10 @@ func (d *decider) find(ref protocol.TopicRef) (*image.Topic, bool) {
 	return d.img.TopicByID(ref.ID)
 }
 
+// sharded reports whether a topic's number of partitions says where what is in it is found. More would hide it. (Kafka lets it grow; its
+// coordinators then lose their groups and transactions with the next restart.)
+func sharded(topic string) bool { return topic == "__consumer_offsets" || topic == "__transaction_state" }
+
 // createPartitions decides CreatePartitions. Source: ReplicationControlManager.createPartitions.
 func (d *decider) createPartitions(c *protocol.CreatePartitions) *protocol.PartitionsCreated {
 	out := &protocol.PartitionsCreated{Answer: protocol.Answer{ID: c.ID}, Topics: make([]protocol.TopicResult, len(c.Topics))}
@@ -79,6 +83,8 @@ func (d *decider) createPartitions(c *protocol.CreatePartitions) *protocol.Parti
 			row.Fault = fault(protocol.InvalidRequest, "Duplicate topic name.")
 		case !ok:
 			row.Fault = fault(protocol.UnknownTopicOrPartition, "This server does not host this topic-partition.")
+		case sharded(g.Name):
+			row.Fault = fault(protocol.InvalidPartitions, fmt.Sprintf("Topic %s keeps its number of partitions: it tells which coordinator an id belongs to.", g.Name))
 		case tooMany.Failed():
 			row.Fault = tooMany
 		default:
