@@ -40,6 +40,21 @@ const (
 	HideAborted
 	AbortedOfOneSegment
 	ForgetAborted
+	OffsetsAckedEarly
+	StaleGeneration
+	InstanceNotFenced
+	GenerationAgain
+	GivenUnreleased
+	StaleEpoch
+	MarkersNotResumed
+	CompleteBeforeMarkers
+	EpochStays
+	EpochAgain
+	ZombieAdmitted
+	PendingVisible
+	AbortCommitsOffsets
+	CompactNewest
+	CompactMarkers
 	count
 )
 
@@ -77,6 +92,21 @@ var Table = []Entry{
 	{HideAborted, "hide-aborted", "Fetch does not say which transactions were aborted"},
 	{AbortedOfOneSegment, "aborted-of-one-segment", "only the first segment of a read is asked for aborted transactions (redpanda 36b5236c0f)"},
 	{ForgetAborted, "forget-aborted", "a start does not note the aborted transactions that it replays"},
+	{OffsetsAckedEarly, "offsets-acked-early", "an offset commit is answered before it is in the log (D12, KAFKA-15784)"},
+	{StaleGeneration, "stale-generation", "a member of an earlier generation may commit (2.4-j2)"},
+	{InstanceNotFenced, "instance-not-fenced", "a static member's former self is taken for the new one"},
+	{GenerationAgain, "generation-again", "a rebalance does not begin a new generation"},
+	{GivenUnreleased, "given-unreleased", "a partition is given to a member before another one has given it up (E8)"},
+	{StaleEpoch, "stale-epoch", "a member of an earlier epoch may commit to what it has given up (KIP-1251)"},
+	{MarkersNotResumed, "markers-not-resumed", "a coordinator does not go on with a decided transaction that it finds (D11, KAFKA-16352)"},
+	{CompleteBeforeMarkers, "complete-before-markers", "a transaction is complete before its markers are written (D15)"},
+	{EpochStays, "epoch-stays", "a transaction that timed out is aborted without fencing its producer (D8, KAFKA-6119)"},
+	{EpochAgain, "epoch-again", "InitProducerId gives the same epoch again"},
+	{ZombieAdmitted, "zombie-admitted", "requests of a fenced producer are taken (D7, KAFKA-9600)"},
+	{PendingVisible, "pending-visible", "offsets of a transaction count before it is committed"},
+	{AbortCommitsOffsets, "abort-commits-offsets", "offsets of an aborted transaction count"},
+	{CompactNewest, "compact-newest", "compaction removes the newest record of a key"},
+	{CompactMarkers, "compact-markers", "compaction removes markers whose records stay (redpanda 4ce65523af)"},
 }
 
 // Named finds a mutation; None if there is none of that name.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -26,7 +27,7 @@ func (g *Group) CheckCommit(in *protocol.CommitOffsets) protocol.Code {
 		if _, code := g.validate(in.MemberID, in.InstanceID); code != protocol.None {
 			return code
 		}
-		if in.Generation != g.generation {
+		if in.Generation != g.generation && !mutation.Is(mutation.StaleGeneration) {
 			return protocol.IllegalGeneration
 		}
 	case !transactional:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -247,6 +248,9 @@ func (g *Group) Listed() protocol.ListedGroup {
 func (g *Group) nextGeneration() int32 {
 	if g.generation == math.MaxInt32 {
 		return 1
+	}
+	if mutation.Is(mutation.GenerationAgain) && g.generation > 0 {
+		return g.generation
 	}
 	return g.generation + 1
 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"slices"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
@@ -127,7 +128,7 @@ func (r *reconciliation) topics() []protocol.TopicID {
 // free reports whether nobody holds the partition. What m itself was to give up, and has, is free for m.
 func (r *reconciliation) free(id protocol.TopicID, partition int32) bool {
 	owner := r.g.owner[protocol.TopicPartition{Topic: id, Partition: partition}]
-	return owner == nil || owner.id == r.m.id && owner.revoking.has(id, partition)
+	return mutation.Is(mutation.GivenUnreleased) || owner == nil || owner.id == r.m.id && owner.revoking.has(id, partition)
 }
 
 // narrow takes topics from m that it no longer subscribes to, though the target is not yet computed again.

@@ -3,6 +3,7 @@ package offsets
 import (
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -58,7 +59,7 @@ func (s *State) Replay(key, value []byte, producerID protocol.ProducerID, logOff
 	if err != nil {
 		return err
 	}
-	if producerID < 0 {
+	if producerID < 0 || mutation.Is(mutation.PendingVisible) {
 		s.committed.put(entryOf(s.committed.of(k.Topic, ""), k.Partition, &v, logOffset))
 		return nil
 	}
@@ -112,7 +113,7 @@ func (s *State) EndTxn(producerID protocol.ProducerID, commit bool) {
 		for i := range p.entries {
 			e := p.entries[i]
 			s.mark(place{p.topic, e.partition}, -1)
-			if before := s.committed.get(p.topic, e.partition); commit && (before == nil || e.at > before.at) {
+			if before := s.committed.get(p.topic, e.partition); (commit || mutation.Is(mutation.AbortCommitsOffsets)) && (before == nil || e.at > before.at) {
 				s.committed.put(s.committed.of(p.topic, p.topic), e)
 			}
 		}

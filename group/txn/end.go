@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -122,12 +123,12 @@ func (t *Transaction) prepare(now step.Now, commit bool, version int16, out *ste
 // KAFKA-19367 one epoch is taken, not two.
 func (t *Transaction) fence(now step.Now, out *step.Out) (protocol.Code, bool) {
 	version := now.Image.Feature("transaction.version")
-	if version >= tv2 {
+	if version >= tv2 && !mutation.Is(mutation.EpochStays) {
 		return t.prepare(now, false, version, out)
 	}
 	next := *t.current()
 	next.version, next.next = 0, protocol.NoProducerID
-	if next.epoch < maxEpoch {
+	if next.epoch < maxEpoch && !mutation.Is(mutation.EpochStays) {
 		next.epoch++
 	}
 	t.writeEnd(now, next, false, noEpoch, out)

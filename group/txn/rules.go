@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -64,6 +65,9 @@ func (t *Transaction) bump(now step.Now, c *protocol.InitTransactions, out *step
 		}
 	default:
 		return protocol.ProducerFenced, true
+	}
+	if mutation.Is(mutation.EpochAgain) {
+		next.epoch = cur.epoch
 	}
 	t.begin(now, next, last, c, out)
 	return protocol.None, true
@@ -137,6 +141,8 @@ func (h *hard) admits(id protocol.ProducerID, epoch protocol.ProducerEpoch) (cod
 		return protocol.None, true
 	case id != h.producer:
 		return protocol.InvalidProducerIDMapping, false
+	case epoch < h.epoch && mutation.Is(mutation.ZombieAdmitted):
+		return protocol.None, h.preparing()
 	case epoch != h.epoch || epoch == maxEpoch:
 		return protocol.ProducerFenced, false
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -194,6 +195,9 @@ func (t *Transaction) Replay(_, value []byte) error {
 // Loaded begins deadlines, and goes on with a completion that the log does not show the end of. See step.Machine.
 func (t *Transaction) Loaded(now step.Now, out *step.Out) {
 	t.schedule(now)
+	if mutation.Is(mutation.MarkersNotResumed) && t.hard.preparing() {
+		return
+	}
 	t.settle(now, out)
 }
 
@@ -249,7 +253,7 @@ func (t *Transaction) settle(now step.Now, out *step.Out) {
 	if t.hard.preparing() && !t.completing {
 		t.beginMarkers(now)
 	}
-	if t.completing && len(t.awaited) == 0 && now.Mono >= t.backoff {
+	if t.completing && (len(t.awaited) == 0 || mutation.Is(mutation.CompleteBeforeMarkers)) && now.Mono >= t.backoff {
 		t.complete(now, out)
 	}
 	t.resume(now, out)

@@ -1,6 +1,7 @@
 package compaction
 
 import (
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition/producer"
 	"github.com/troupe-broker/troupe/partition/storage"
@@ -23,7 +24,7 @@ func (f *filter) batch(b record.Batch, next int64) (out record.Batch, entry *sto
 	var discard, spent bool
 	if b.IsControl() {
 		spent, entry = f.txns.control(b)
-		discard = spent && b.HasDeleteHorizon() && b.BaseTimestamp() <= f.now
+		discard = mutation.Is(mutation.CompactMarkers) || spent && b.HasDeleteHorizon() && b.BaseTimestamp() <= f.now
 	} else {
 		discard = f.txns.data(b)
 	}
@@ -58,6 +59,9 @@ func (f *filter) keeps(b record.Batch) func(offset int64, key []byte, tombstone 
 	}
 	expired := b.HasDeleteHorizon() && b.BaseTimestamp() <= f.now
 	return func(offset int64, key []byte, tombstone bool) bool {
+		if mutation.Is(mutation.CompactNewest) && key != nil && offset == f.keys.Get(key) {
+			return false
+		}
 		if offset >= f.mapped {
 			return true
 		}
