@@ -24,7 +24,8 @@ const (
 type groupActor struct {
 	*groupState
 	core
-	commits int // under way
+	commits int  // under way
+	look    bool // at the topics, as soon as nothing of the machine is under way
 }
 
 // Receive implements actors.Actor.
@@ -55,6 +56,10 @@ func (g *groupActor) Receive(ctx *actors.Context, msg any) {
 		g.seen++
 		g.offsets.DropTopics(m.topics, &g.out)
 		g.remove(ctx, nil, nil)
+	case *topicsChanged:
+		g.seen++
+		g.look = true
+		g.topics(ctx)
 	case actors.Started:
 		g.start(ctx)
 	case actors.Stopping:
@@ -108,7 +113,20 @@ func (g *groupActor) resume(ctx *actors.Context) {
 		}
 		g.decide(ctx, m)
 	}
+	g.topics(ctx)
 	g.arm(ctx, g.deciding())
+}
+
+// topics lets the machine see that topics changed, so that the assignment is ready when members ask.
+func (g *groupActor) topics(ctx *actors.Context) {
+	if !g.look || g.busy() {
+		return
+	}
+	g.look = false
+	if g.consumer != nil {
+		g.consumer.MetadataChanged(g.now(ctx), &g.out)
+		g.finish(ctx, g, g.consumer)
+	}
 }
 
 func (g *groupActor) command(ctx *actors.Context, m step.Command) {

@@ -307,6 +307,25 @@ func TestAGroupWithMembersChangesItsProtocolAndBack(t *testing.T) {
 	}
 }
 
+func TestAGroupLearnsOfTopicsWithoutAHeartbeat(t *testing.T) {
+	w := newWorld(t)
+	if got := w.beat("g", "m", 0); got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	before := w.describe("g", false)
+	w.topic("other", 1)
+	w.sim.RunFor(time.Second)
+	if got := w.describe("g", false); got.Epoch != before.Epoch {
+		t.Errorf("a topic nobody asked for: epoch %d became %d", before.Epoch, got.Epoch)
+	}
+	w.topic("t", 3)
+	w.until("its partitions are in the target", func() bool {
+		w.sim.RunFor(100 * time.Millisecond)
+		m := w.describe("g", false).Members[0]
+		return len(m.Target) == 1 && len(m.Target[0].Partitions) == 3
+	})
+}
+
 func TestWhoWaitsWhileTheProtocolChangesJoinsAgainAsItself(t *testing.T) {
 	w := newWorld(t)
 	w.topic("t", 2)

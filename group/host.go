@@ -30,6 +30,8 @@ type Host struct {
 	topics  [kinds]topicShards
 	spawned int // ever, for names
 
+	topology int64 // offset of the topics that the groups know of
+
 	loading int          // shards
 	wanting []actors.PID // in the order they asked
 	ensures []*ensure
@@ -105,6 +107,10 @@ func (h *Host) follow(ctx *actors.Context) {
 		h.followTopic(ctx, k, t)
 	}
 	h.answer(ctx)
+	if img.TopologyOffset != h.topology {
+		h.topology = img.TopologyOffset
+		h.tellGroups(ctx, &topicsChanged{})
+	}
 }
 
 func (h *Host) followTopic(ctx *actors.Context, k kind, t *image.Topic) {
@@ -349,6 +355,11 @@ func (h *Host) deleted(ctx *actors.Context, d image.Delta) {
 	for _, t := range d.TopicsDeleted {
 		m.topics = append(m.topics, offsets.Topic{Name: t.Name, ID: t.ID})
 	}
+	h.tellGroups(ctx, m)
+}
+
+// tellGroups sends a message to the shards of groups.
+func (h *Host) tellGroups(ctx *actors.Context, m any) {
 	for _, at := range h.topics[groups].shards {
 		if !at.pid.IsZero() {
 			ctx.Send(at.pid, m)

@@ -65,6 +65,8 @@ type (
 		control
 		topics []offsets.Topic
 	}
+	// topicsChanged says that there are other topics, or more partitions: groups that the broker assigns partitions to look.
+	topicsChanged struct{ control }
 )
 
 // Between a shard and its children. A child is known by its entry, which it passes on and never looks into: one of a former life is

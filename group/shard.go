@@ -120,10 +120,12 @@ func (s *shard) rare(ctx *actors.Context, msg any) {
 			s.begin(ctx)
 		}
 	case sweepTick:
-		s.tell(ctx, func() any { return &sweep{} })
+		s.tell(ctx, &sweep{}, anyChild)
 		ctx.After(s.sweepEvery(), sweepTick{})
 	case *topicsDeleted:
-		s.tell(ctx, func() any { return m })
+		s.tell(ctx, m, anyChild)
+	case *topicsChanged:
+		s.tell(ctx, m, func(c *child) bool { return c.listed.group.Type == "Consumer" })
 	case reloadChild:
 		s.reloadDue(ctx, m)
 	case actors.Terminated:
@@ -293,12 +295,14 @@ func (s *shard) described(m *described) {
 	}
 }
 
-// tell sends every child a message, in order of id.
-func (s *shard) tell(ctx *actors.Context, message func() any) {
+// tell sends a message to the children that it is for, in order of id.
+func (s *shard) tell(ctx *actors.Context, m any, whom func(*child) bool) {
 	for _, id := range slices.Sorted(maps.Keys(s.children)) {
-		if c := s.children[id]; c.away == nil {
+		if c := s.children[id]; c.away == nil && whom(c) {
 			c.sent++
-			ctx.Send(c.pid, message())
+			ctx.Send(c.pid, m)
 		}
 	}
 }
+
+func anyChild(*child) bool { return true }

@@ -61,7 +61,9 @@ func (d *decider) find(ref protocol.TopicRef) (*image.Topic, bool) {
 
 // sharded reports whether a topic's number of partitions says where what is in it is found. More would hide it. (Kafka lets it grow; its
 // coordinators then lose their groups and transactions with the next restart.)
-func sharded(topic string) bool { return topic == "__consumer_offsets" || topic == "__transaction_state" }
+func sharded(topic string) bool {
+	return topic == "__consumer_offsets" || topic == "__transaction_state"
+}
 
 // createPartitions decides CreatePartitions. Source: ReplicationControlManager.createPartitions.
 func (d *decider) createPartitions(c *protocol.CreatePartitions) *protocol.PartitionsCreated {
