@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-broker/troupe/simulations/process"
+)
+
+const (
+	manyCoordinators = 10_000 // groups, and as many transactional ids
+	offsetGroups     = 1_000
+	offsetsEach      = 1_000 // committed by each of them, so 1,000,000 in all
+)
+
+// inParallel runs the steps 0..n-1 on some workers and returns the first error.
+func inParallel(n, workers int, step func(i int) error) error {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	errs := make(chan error, workers)
+	for range workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := step(i); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+// commitMany commits offset 1 for every partition of the topic in one request.
+func commitMany(ctx context.Context, cl *kgo.Client, group, topic string, id [16]byte, partitions int) error {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group = group
+	t := kmsg.NewOffsetCommitRequestTopic()
+	t.Topic, t.TopicID = topic, id
+	for p := range partitions {
+		row := kmsg.NewOffsetCommitRequestTopicPartition()
+		row.Partition, row.Offset = int32(p), 1
+		t.Partitions = append(t.Partitions, row)
+	}
+	req.Topics = append(req.Topics, t)
+	answer, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(answer.Topics[0].Partitions[0].ErrorCode)
+}
+
+func topicID(ctx context.Context, cl *kgo.Client, topic string) ([16]byte, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &topic})
+	answer, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return [16]byte{}, err
+	}
+	return answer.Topics[0].TopicID, kerr.ErrorForCode(answer.Topics[0].ErrorCode)
+}
+
+// coordinatorsRow measures what 10,000 groups and 10,000 transactional ids cost in memory, and how soon 1,000,000 committed offsets are
+// there again after kill -9.
+func (r *run) coordinatorsRow() error {
+	for _, v := range r.plain() {
+		dir := filepath.Join(r.work, "coordinators")
+		settings := map[string]string{"group.initial.rebalance.delay.ms": "0"}
+		b, err := process.Start(v.Subject, dir, settings)
+		if err != nil {
+			return err
+		}
+		got, err := coordinators(b, func() (*process.Broker, error) { return process.Start(v.Subject, dir, settings) })
+		if err != nil {
+			return err
+		}
+		r.report.add("coordinators", v.label, got)
+		r.progress("coordinators %s: %v", v.label, got)
+	}
+	return nil
+}
+
+func coordinators(b *process.Broker, restart func() (*process.Broker, error)) (out sample, err error) {
+	defer func() { b.Kill() }()
+	ctx := context.Background()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr))
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	c, err := dial(b.Addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	if err := c.ready("wide", offsetsEach); err != nil {
+		return nil, err
+	}
+	id, err := topicID(ctx, cl, "wide")
+	if err != nil {
+		return nil, err
+	}
+	if err := commitMany(ctx, cl, "warm", "wide", id, 1); err != nil { // creates the internal topic
+		return nil, err
+	}
+	time.Sleep(2 * time.Second)
+	before := b.RSS()
+	err = inParallel(manyCoordinators, 64, func(i int) error {
+		if err := commitMany(ctx, cl, fmt.Sprintf("group-%d", i), "wide", id, 1); err != nil {
+			return err
+		}
+		txn := fmt.Sprintf("txn-%d", i)
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionalID, req.TransactionTimeoutMillis = &txn, 60_000
+		answer, err := req.RequestWith(ctx, cl)
+		if err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(answer.ErrorCode)
+	})
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(5 * time.Second)
+	out = sample{"more RSS MB": float64(b.RSS()-before) / 1e6}
+	if err := inParallel(offsetGroups, 16, func(i int) error { return commitMany(ctx, cl, fmt.Sprintf("wide-%d", i), "wide", id, offsetsEach) }); err != nil {
+		return nil, err
+	}
+	b.Kill()
+	begin := time.Now()
+	if b, err = restart(); err != nil {
+		return nil, err
+	}
+	err = inParallel(offsetGroups, 16, func(i int) error {
+		group := fmt.Sprintf("wide-%d", i)
+		req := kmsg.NewPtrOffsetFetchRequest()
+		g := kmsg.NewOffsetFetchRequestGroup()
+		g.Group = group
+		t := kmsg.NewOffsetFetchRequestGroupTopic()
+		t.Topic, t.TopicID, t.Partitions = "wide", id, []int32{offsetsEach - 1}
+		g.Topics = append(g.Topics, t)
+		req.Groups = append(req.Groups, g)
+		answer, err := req.RequestWith(ctx, cl)
+		if err != nil {
+			return err
+		}
+		if got := answer.Groups[0].Topics[0].Partitions[0].Offset; got != 1 {
+			return fmt.Errorf("group %s has offset %d after the restart", group, got)
+		}
+		return nil
+	})
+	out["1M offsets loaded ms"] = float64(time.Since(begin).Milliseconds())
+	return out, err
+}
