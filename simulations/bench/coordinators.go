@@ -119,20 +119,7 @@ func coordinators(b *process.Broker, restart func() (*process.Broker, error)) (o
 	}
 	time.Sleep(2 * time.Second)
 	before := b.RSS()
-	err = inParallel(manyCoordinators, 64, func(i int) error {
-		if err := commitMany(ctx, cl, fmt.Sprintf("group-%d", i), "wide", id, 1); err != nil {
-			return err
-		}
-		txn := fmt.Sprintf("txn-%d", i)
-		req := kmsg.NewPtrInitProducerIDRequest()
-		req.TransactionalID, req.TransactionTimeoutMillis = &txn, 60_000
-		answer, err := req.RequestWith(ctx, cl)
-		if err != nil {
-			return err
-		}
-		return kerr.ErrorForCode(answer.ErrorCode)
-	})
-	if err != nil {
+	if err := inParallel(manyCoordinators, 64, func(i int) error { return oneOfEach(ctx, cl, i, id) }); err != nil {
 		return nil, err
 	}
 	time.Sleep(5 * time.Second)
@@ -145,24 +132,41 @@ func coordinators(b *process.Broker, restart func() (*process.Broker, error)) (o
 	if b, err = restart(); err != nil {
 		return nil, err
 	}
-	err = inParallel(offsetGroups, 16, func(i int) error {
-		group := fmt.Sprintf("wide-%d", i)
-		req := kmsg.NewPtrOffsetFetchRequest()
-		g := kmsg.NewOffsetFetchRequestGroup()
-		g.Group = group
-		t := kmsg.NewOffsetFetchRequestGroupTopic()
-		t.Topic, t.TopicID, t.Partitions = "wide", id, []int32{offsetsEach - 1}
-		g.Topics = append(g.Topics, t)
-		req.Groups = append(req.Groups, g)
-		answer, err := req.RequestWith(ctx, cl)
-		if err != nil {
-			return err
-		}
-		if got := answer.Groups[0].Topics[0].Partitions[0].Offset; got != 1 {
-			return fmt.Errorf("group %s has offset %d after the restart", group, got)
-		}
-		return nil
-	})
+	err = inParallel(offsetGroups, 16, func(i int) error { return fetchLast(ctx, cl, fmt.Sprintf("wide-%d", i), id) })
 	out["1M offsets loaded ms"] = float64(time.Since(begin).Milliseconds())
 	return out, err
+}
+
+// oneOfEach makes a group with one offset and a transactional id.
+func oneOfEach(ctx context.Context, cl *kgo.Client, i int, topic [16]byte) error {
+	if err := commitMany(ctx, cl, fmt.Sprintf("group-%d", i), "wide", topic, 1); err != nil {
+		return err
+	}
+	txn := fmt.Sprintf("txn-%d", i)
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.TransactionalID, req.TransactionTimeoutMillis = &txn, 60_000
+	answer, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(answer.ErrorCode)
+}
+
+// fetchLast checks the last of the offsets that a group committed.
+func fetchLast(ctx context.Context, cl *kgo.Client, group string, topic [16]byte) error {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	g := kmsg.NewOffsetFetchRequestGroup()
+	g.Group = group
+	t := kmsg.NewOffsetFetchRequestGroupTopic()
+	t.Topic, t.TopicID, t.Partitions = "wide", topic, []int32{offsetsEach - 1}
+	g.Topics = append(g.Topics, t)
+	req.Groups = append(req.Groups, g)
+	answer, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	if got := answer.Groups[0].Topics[0].Partitions[0].Offset; got != 1 {
+		return fmt.Errorf("group %s has offset %d after the restart", group, got)
+	}
+	return nil
 }
