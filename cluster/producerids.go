@@ -20,20 +20,11 @@ func NewProducerIDs(controller func() actors.PID) actors.Spec {
 	return actors.Spec{Name: "producer-ids", New: func() actors.Actor { return &producerIDs{controller: controller} }}
 }
 
-// TakeProducerID asks for a producer id that nobody had before. Answered by ProducerIDTaken.
-type TakeProducerID struct{ protocol.Head }
-
-// Refused answers for an allocator that cannot.
-func (m *TakeProducerID) Refused(actors.Refusal) (actors.PID, any) {
-	return m.ReplyTo, &ProducerIDTaken{Answer: protocol.Answer{ID: m.ID}, Fault: protocol.Fault{Code: protocol.CoordinatorNotAvailable}}
-}
-
-// ProducerIDTaken answers TakeProducerID.
-type ProducerIDTaken struct {
-	protocol.Answer
-	protocol.Fault
-	ProducerID protocol.ProducerID
-}
+// TakeProducerID and ProducerIDTaken are what the actor is asked and answers.
+type (
+	TakeProducerID  = protocol.TakeProducerID
+	ProducerIDTaken = protocol.ProducerIDTaken
+)
 
 type producerIDs struct {
 	controller func() actors.PID

@@ -6,8 +6,9 @@ import "github.com/troupe-broker/troupe/actors/codec"
 // never used again. Fields are added at the end of a struct only. testdata/table.txt holds what was released.
 //
 //	0-15 the runtime   16-63 partitions   64-95 the controller   96-111 hosting   128-159 groups   160-191 transactions
+//	192-223 the native client
 func NewTable() *codec.Table {
-	return codec.NewTable(
+	return codec.NewTable(append(native(),
 		codec.Entry{ID: 16, Message: &Produce{}},
 		codec.Entry{ID: 17, Message: &Produced{}},
 		codec.Entry{ID: 18, Message: &AwaitRecords{}},
@@ -67,5 +68,25 @@ func NewTable() *codec.Table {
 		codec.Entry{ID: 169, Message: &TransactionsListed{}},
 		codec.Entry{ID: 170, Message: &EndOffsets{}},
 		codec.Entry{ID: 171, Message: &OffsetsEnded{}},
-	)
+	)...)
+}
+
+// native are the messages of the native client.
+func native() []codec.Entry {
+	return []codec.Entry{
+		{ID: 192, Message: &PartitionAssigned{}},
+		{ID: 193, Message: &Delivered{}},
+		{ID: 194, Message: &DeliveryRefused{}},
+		{ID: 195, Message: &Acknowledge{}},
+		{ID: 196, Message: &RevokePartition{}},
+		{ID: 197, Message: &PartitionRevoked{}},
+		{ID: 198, Message: &StopConsuming{}},
+		{ID: 199, Message: &ConsumerEnded{}},
+		{ID: 200, Message: &FetchRecords{}},
+		{ID: 201, Message: &RecordsFetched{}},
+		{ID: 202, Message: &ProduceRecords{}},
+		{ID: 203, Message: &RecordsProduced{}},
+		{ID: 204, Message: &TakeProducerID{}},
+		{ID: 205, Message: &ProducerIDTaken{}},
+	}
 }

@@ -63,6 +63,7 @@ type Node struct {
 	table    *partition.Table
 	images   *cluster.Images
 	host     actors.PID
+	reader   actors.PID // of partitions, for native clients
 	control  actors.PID
 	groups   *group.Directory
 	gauges   group.Metrics // of groups and transactions
@@ -142,6 +143,9 @@ func (n *Node) spawn() (err error) {
 	})
 	n.metrics = httpd.NewMetrics(n.sources())
 	if n.host, err = n.system.Spawn(partition.NewHost(n.hostConfig())); err != nil {
+		return err
+	}
+	if n.reader, err = n.system.Spawn(partition.NewReader(n.table)); err != nil {
 		return err
 	}
 	if n.server.ProducerIDs, err = n.system.Spawn(cluster.NewProducerIDs(func() actors.PID { return n.control })); err != nil {

@@ -25,6 +25,7 @@ var rooms = map[string][]string{
 	"actors/record":    {"actors/invariant", "actors/mutation"},
 	"actors/codec":     {"actors", "actors/invariant"},
 	"actors/protocol":  {"actors", "actors/codec", "actors/invariant"},
+	"actors/client":    {"actors", "actors/invariant", "actors/protocol", "actors/record"},
 }
 
 // rootFree are the folders whose sub-packages must not import the root: machines and devices do not know their shell.
