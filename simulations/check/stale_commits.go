@@ -6,9 +6,10 @@ import "github.com/troupe-broker/troupe/actors/protocol"
 //
 // Why it suffices: a member learns its partitions from an answer that names its generation or epoch, and such an answer is given only
 // when the generation is in the log, so no crash can take it back. Once a member of a later one has been told the partition, whoever
-// commits with an earlier one, and is not served, did no harm; whoever is acknowledged moved the offset under the new owner's feet. A
-// static member that comes back under a new id takes the generation of the old one over, so within a generation the old id is stale as
-// soon as the new one was told. Commits before that are no violation, and harmless, since the new owner asks for the offset after it.
+// commits with an earlier one, and is not served, did no harm; whoever is acknowledged moved the offset under the new owner's feet. In
+// a classic group that holds for the owner's own earlier generation too; under KIP-848 a member may go on with the epoch since which it
+// has the partition (KIP-1251). A static member that comes back under a new id takes the generation of the old one over, so within a
+// generation the old id is stale as soon as the new one was told. Commits before that are no violation, and harmless, since the new owner asks for the offset after it.
 func staleCommits(x *Index) (out []Anomaly) {
 	type told struct {
 		register
@@ -35,7 +36,7 @@ func staleCommits(x *Index) (out []Anomaly) {
 		if op.Func != CommitOffset || op.Outcome != OK || op.Generation < 0 {
 			continue
 		}
-		if n := newest[register{op.Group, op.Key}]; n != nil && n.Generation > op.Generation && n.Member != op.Member {
+		if n := newest[register{op.Group, op.Key}]; n != nil && n.Generation > op.Generation && (n.Member != op.Member || !n.Incremental) {
 			out = append(out, anomalyOf(StaleCommit, op.Key, "%v after the partition went to %v", op, n))
 		}
 		if n := ids[told{register{op.Group, protocol.TopicPartition{}}, op.Instance}]; op.Instance != "" && n != nil && n.Member != op.Member && n.Generation >= op.Generation {

@@ -25,7 +25,7 @@ type Member struct {
 	coordinated
 	group    string
 	who      identityOf
-	before   identityOf // a static member's former self
+	before   identityOf // of the generation before, or before the member id was forgotten
 	leader   bool
 	known    []string // member ids, if it leads
 	owned    []spot
@@ -109,6 +109,9 @@ func (m *Member) rejoin() {
 
 // forget becomes somebody without a member id.
 func (m *Member) forget() {
+	if m.who.member != "" && m.who.generation >= 0 {
+		m.before = m.who
+	}
 	m.who.member, m.who.generation = "", -1
 }
 
@@ -148,7 +151,9 @@ func (m *Member) joined(resp *kmsg.JoinGroupResponse) {
 	if resp.MemberID == "" || resp.Generation < 0 || resp.Protocol == nil || *resp.Protocol != "range" {
 		m.stage.violate("%s: JoinGroup v%d: member %q, generation %d", m.name, resp.Version, resp.MemberID, resp.Generation)
 	}
-	m.before = m.who
+	if m.who.member != "" {
+		m.before = m.who
+	}
 	m.who.member, m.who.generation = resp.MemberID, resp.Generation
 	m.leader = resp.LeaderID == resp.MemberID && !resp.SkipAssignment
 	m.known = nil

@@ -167,16 +167,17 @@ func (m *ModernMember) beaten(resp *kmsg.ConsumerGroupHeartbeatResponse, sent ti
 	if resp.MemberID == nil || *resp.MemberID != m.who.member || resp.MemberEpoch < m.who.generation {
 		m.stage.violate("%s: ConsumerGroupHeartbeat: member %v epoch %d after %+v", m.name, resp.MemberID, resp.MemberEpoch, m.who)
 	}
+	before := m.who
 	m.who.generation, m.heard = resp.MemberEpoch, sent
 	m.settled = resp.Assignment == nil
 	if resp.Assignment != nil {
-		m.assigned(resp.Assignment, began)
+		m.assigned(resp.Assignment, before, began)
 	}
 	m.believe()
 }
 
 // assigned gives up what is not in the assignment, and takes the rest.
-func (m *ModernMember) assigned(a *kmsg.ConsumerGroupHeartbeatResponseAssignment, began check.Instant) {
+func (m *ModernMember) assigned(a *kmsg.ConsumerGroupHeartbeatResponseAssignment, before identityOf, began check.Instant) {
 	var target []spot
 	op := check.GroupOp{
 		Client: m.name, Func: check.AssignPartitions, Group: m.group, Member: m.who.member, Instance: m.who.instance, Generation: m.who.generation, Incremental: true,
@@ -193,9 +194,24 @@ func (m *ModernMember) assigned(a *kmsg.ConsumerGroupHeartbeatResponseAssignment
 			op.Partitions = append(op.Partitions, at.key)
 		}
 	}
-	m.drop(slices.DeleteFunc(slices.Clone(m.owned), func(o spot) bool { return slices.Contains(target, o) }))
+	lost := slices.DeleteFunc(slices.Clone(m.owned), func(o spot) bool { return slices.Contains(target, o) })
+	m.drop(lost)
+	m.haunt(lost, before)
 	m.stage.Rec.CompleteGroup(m.stage.Rec.InvokeGroupAt(began, op), check.OK)
 	m.owned = target
+}
+
+// haunt commits to what was given up a while ago, as who the member was then.
+func (m *ModernMember) haunt(lost []spot, before identityOf) {
+	if len(lost) == 0 || m.rng.IntN(2) == 0 {
+		return
+	}
+	m.stage.env.After(m.pause(time.Second), func() {
+		if m.up && !m.stage.stopped {
+			m.stage.sometimes("commit to what was given up", true)
+			m.commit(m.group, lost[:1], []int64{m.rng.Int64N(1 << 40)}, before, nil)
+		}
+	})
 }
 
 // believe notes what the member owns, and until when it believes that.
