@@ -11,7 +11,7 @@ SEEDS     ?= 2000
 FUZZTIME  ?= 1s
 TESTSEEDS ?= 200
 # what the race detector watches: the packages with goroutines
-RACE      ?= ./actors/... ./partition/... ./cluster/... ./transport/... ./cmd/...
+RACE      ?= ./actors/... ./partition/... ./cluster/... ./group/... ./transport/... ./cmd/...
 
 .PHONY: help build run test unit race fuzz tidy sim bench suites clean
 
@@ -33,7 +33,7 @@ race:  ## unit tests under the race detector
 	$(GO) test -race $(RACE)
 
 fuzz:  ## every fuzz target for FUZZTIME
-	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' actors partition cluster transport cmd | sed 's|/[^/]*_test.go:func | |' | sort -u | \
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' actors partition cluster group transport cmd | sed 's|/[^/]*_test.go:func | |' | sort -u | \
 	while read -r dir target; do \
 		$(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
 	done
