@@ -18,6 +18,7 @@ type Directory struct {
 	images *cluster.Images
 	host   atomic.Pointer[actors.PID]
 	shards [kinds]atomic.Pointer[[]actors.PID] // by partition; zero where there is none
+	unread atomic.Pointer[unread]              // of Lags, while nobody has it
 }
 
 // NewDirectory is a directory without entries.

@@ -111,7 +111,7 @@ func TestAClientConsumesInAGroupAndCopiesExactlyOnce(t *testing.T) {
 	resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
 	for _, row := range []string{
-		`troupe_groups{state="Empty"} 2`, `troupe_group_lag_records{group="copy",partition=`, `troupe_transactional_ids{state="CompleteCommit"} 1`,
+		`troupe_groups{state="Empty"} 2`, `troupe_group_lag_records{group="copy",partition=`, `troupe_group_lag_seconds{group="copy",partition=`, `troupe_transactional_ids{state="CompleteCommit"} 1`,
 	} {
 		if !strings.Contains(string(metrics), row) {
 			t.Errorf("the metrics lack %s", row)

@@ -47,7 +47,9 @@ func (n *Node) checkSpace() error {
 func (n *Node) sources() httpd.Sources {
 	s := httpd.Sources{Version: n.config.Version, NodeID: n.settings.NodeID, Actors: func() actors.Stats { return n.system.Stats() }, Table: n.table, Kafka: &n.server.Metrics}
 	s.Groups = &n.gauges
-	s.Lags = func(ctx context.Context, limit int) []group.Lag { return n.groups.Lags(ctx, n.table, limit) }
+	s.Lags = func(ctx context.Context, limit int) []group.Lag {
+		return n.groups.Lags(ctx, n.table, n.env.Clock.Now(), limit)
+	}
 	for _, d := range n.logDirs() {
 		s.Disks = append(s.Disks, httpd.Disk{Dir: d.path, Space: d.fs.Space})
 	}

@@ -51,15 +51,19 @@ func (c collector) lags(out chan<- prometheus.Metric) {
 	defer cancel()
 	labels := []string{"group", "topic", "partition"}
 	lag := row{"troupe_group_lag_records", "Offsets between a group's committed position and the high watermark.", labels}.desc()
+	age := row{"troupe_group_lag_seconds", "Age of the record that a group reads next; 0 if there is none.", labels}.desc()
 	at := row{"troupe_group_committed_offset", "Committed position of a group.", labels}.desc()
 	for _, l := range c.Lags(ctx, lagRowsMax) {
 		partition := strconv.Itoa(int(l.Partition))
-		show := func(d *prometheus.Desc, v int64) {
-			if m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, float64(v), l.Group, l.Topic, partition); err == nil { // a group's name may be no UTF-8
+		show := func(d *prometheus.Desc, v float64) {
+			if m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, v, l.Group, l.Topic, partition); err == nil { // a group's name may be no UTF-8
 				out <- m
 			}
 		}
-		show(lag, l.Records)
-		show(at, l.Committed)
+		show(lag, float64(l.Records))
+		show(at, float64(l.Committed))
+		if l.Age >= 0 {
+			show(age, l.Age.Seconds())
+		}
 	}
 }
