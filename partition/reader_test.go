@@ -1,0 +1,58 @@
+package partition
+
+import (
+	"testing"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
+)
+
+// TestAReaderAnswersWhenThereIsSomethingToSay walks one partition: nothing yet, news, beyond the end, somewhere else.
+func TestAReaderAnswersWhenThereIsSomethingToSay(t *testing.T) {
+	w := newWorld(t)
+	tp := protocol.TopicPartition{Topic: topicNumber(1)}
+	h := w.led(tp, diskConfig())
+	reader, err := w.system.Spawn(NewReader(w.table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch := func(at int64, wait time.Duration) *protocol.RecordsFetched {
+		t.Helper()
+		return ask[*protocol.RecordsFetched](w, reader, &protocol.FetchRecords{Partition: tp, Offset: at, MaxBytes: 1 << 20, Deadline: w.env.Clock.Mono() + wait})
+	}
+	for _, at := range []int64{protocol.OffsetEarliest, protocol.OffsetLatest} {
+		if m := fetch(at, time.Hour); m.Failed() || m.Offset != 0 || m.Next != 0 {
+			t.Errorf("%d of an empty log: %+v", at, m)
+		}
+	}
+	if m := fetch(0, 0); m.Failed() || m.Next != 0 || len(m.Batches) != 0 {
+		t.Errorf("nothing to read, and no time: %+v", m)
+	}
+	parked := w.edge("parked")
+	waits := &protocol.FetchRecords{Partition: tp, MaxBytes: 1 << 20, Deadline: w.env.Clock.Mono() + time.Hour}
+	waits.SetHead(parked.pid, 7)
+	w.system.Send(reader, waits)
+	if m := fetch(0, 0); m.Failed() { // behind the one that is parked
+		t.Error(m.Code)
+	}
+	if parked.len() != 0 {
+		t.Error("answered with nothing")
+	}
+	w.appended(h, producing{records: 2}, 0)
+	until(t, "the parked fetch is answered", func() bool { return parked.len() == 1 })
+	m := parked.all()[0].(*protocol.RecordsFetched)
+	if m.ID != 7 || m.Failed() || m.Next != 2 || record.Batch(m.Batches).NumRecords() != 2 {
+		t.Errorf("%+v", m)
+	}
+	if m := fetch(protocol.OffsetLatest, 0); m.Offset != 2 || m.Next != 2 {
+		t.Errorf("the end: %+v", m)
+	}
+	if m := fetch(3, time.Hour); m.Code != protocol.OffsetOutOfRange {
+		t.Errorf("beyond the end: %v", m.Code)
+	}
+	tp.Partition = 1
+	if m := fetch(0, time.Hour); m.Code != protocol.NotLeaderOrFollower {
+		t.Errorf("elsewhere: %v", m.Code)
+	}
+}
