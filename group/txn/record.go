@@ -85,6 +85,9 @@ func IDOfKey(key []byte) (id string, ok bool, err error) {
 	if err := k.ReadFrom(key); err != nil {
 		return "", false, fmt.Errorf("transaction log key: %w", err)
 	}
+	if size := len(encodeKey(k.TransactionalID)); size != len(key) {
+		return "", false, fmt.Errorf("transaction log key of %d bytes, %d of them its own", len(key), size)
+	}
 	return k.TransactionalID, true, nil
 }
 
