@@ -26,8 +26,8 @@ func (s *shard) listGroups(ctx *actors.Context, m *protocol.ListGroups) {
 	ctx.Send(m.ReplyTo, out)
 }
 
-// listTransactions answers for all transactional ids of the shard, without asking them. LongerThan is about open transactions; Kafka's
-// lets ids pass that never had one. Source: TransactionStateManager.listTransactionStates.
+// listTransactions answers for all transactional ids of the shard, without asking them. LongerThan is counted
+// from the beginning of the last transaction, whether it is over or not; ids without one pass. Source: TransactionStateManager.listTransactionStates.
 func (s *shard) listTransactions(ctx *actors.Context, m *protocol.ListTransactions) {
 	pattern, err := regexp.Compile(`^(?:` + m.Pattern + `)$`)
 	switch {
@@ -51,7 +51,7 @@ func (s *shard) listTransactions(ctx *actors.Context, m *protocol.ListTransactio
 		case !l.exists:
 		case len(m.States) > 0 && !slices.Contains(m.States, l.state):
 		case len(m.ProducerIDs) > 0 && !slices.Contains(m.ProducerIDs, l.producer):
-		case m.LongerThan >= 0 && (l.start < 0 || now.UnixMilli()-l.start <= m.LongerThan.Milliseconds()):
+		case m.LongerThan >= 0 && now.UnixMilli()-l.start <= m.LongerThan.Milliseconds():
 		case m.Pattern != "" && !pattern.MatchString(id):
 		default:
 			out.Transactions = append(out.Transactions, protocol.ListedTransaction{TransactionalID: id, State: l.state, ProducerID: l.producer})

@@ -1,6 +1,7 @@
 package group_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -259,17 +260,26 @@ func TestTransactionsAreListed(t *testing.T) {
 				out = append(out, row.TransactionalID+" "+row.State)
 			}
 		}
+		slices.Sort(out)
 		return out
 	}
 	if got := list(protocol.ListTransactions{LongerThan: -1}); len(got) != 2 {
 		t.Errorf("%v", got)
 	}
 	for _, m := range []protocol.ListTransactions{
-		{LongerThan: -1, States: []string{"Ongoing"}}, {LongerThan: time.Second}, {LongerThan: -1, Pattern: "op.*"}, {LongerThan: -1, ProducerIDs: []protocol.ProducerID{open.pid}},
+		{LongerThan: -1, States: []string{"Ongoing"}}, {LongerThan: time.Second, States: []string{"Ongoing"}}, {LongerThan: -1, Pattern: "op.*"}, {LongerThan: -1, ProducerIDs: []protocol.ProducerID{open.pid}},
 	} {
 		if got := list(m); len(got) != 1 || got[0] != "open Ongoing" {
 			t.Errorf("%+v: %v", m, got)
 		}
+	}
+	w.producer("none") // no transaction of it ever began
+	w.sim.RunFor(5 * time.Second)
+	open.end(false, false)
+	open.completes("CompleteAbort")
+	open.add(protocol.NamedPartition{Topic: "t"})
+	if got := list(protocol.ListTransactions{LongerThan: time.Second}); !slices.Equal(got, []string{"done CompleteAbort", "none Empty"}) {
+		t.Errorf("%v", got)
 	}
 	if got := ask[*protocol.TransactionDescribed](w, w.transactions("nobody"), &protocol.DescribeTransaction{TransactionalID: "nobody"}); got.Code != protocol.TransactionalIDNotFound {
 		t.Errorf("%+v", got)

@@ -137,7 +137,7 @@ type ListTransactions struct {
 	Head
 	States      []string
 	ProducerIDs []ProducerID
-	LongerThan  time.Duration // of an open transaction; -1 is any
+	LongerThan  time.Duration // since the last transaction began; -1 is any
 	Pattern     string        // RE2, of the transactional id (KIP-1152)
 }
 

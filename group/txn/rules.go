@@ -193,9 +193,9 @@ func (h *hard) open() int64 {
 	return h.start
 }
 
-// Listed is the id's row in a list, and when its open transaction began (milliseconds, -1 if there is none). ok is false if the log has
+// Listed is the id's row in a list, and when its last transaction began (milliseconds, -1 if there was none). ok is false if the log has
 // nothing of it. Source: TransactionStateManager.listTransactionStates.
 func (t *Transaction) Listed() (row protocol.ListedTransaction, start int64, ok bool) {
 	h := &t.hard
-	return protocol.ListedTransaction{TransactionalID: t.id, State: h.status.String(), ProducerID: h.producer}, h.open(), h.known
+	return protocol.ListedTransaction{TransactionalID: t.id, State: h.status.String(), ProducerID: h.producer}, h.start, h.known
 }

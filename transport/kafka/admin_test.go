@@ -102,17 +102,49 @@ func TestMetadataFaults(t *testing.T) {
 	}
 }
 
+// makesTopics is a node whose coordinators' topics are missing.
+type makesTopics struct {
+	directory
+	w    *world
+	made int
+}
+
+func (m *makesTopics) EnsureGroup(id string, _ time.Duration, done func(protocol.NodeID, protocol.Code)) {
+	m.make("__consumer_offsets", done)
+}
+
+func (m *makesTopics) EnsureTransaction(id string, _ time.Duration, done func(protocol.NodeID, protocol.Code)) {
+	m.make("__transaction_state", done)
+}
+
+func (m *makesTopics) make(name string, done func(protocol.NodeID, protocol.Code)) {
+	m.made++
+	m.w.topic(name, 2)
+	done(self, protocol.None)
+}
+
 func TestMetadataCreatesTopics(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect()
-	resp := ask[*kmsg.MetadataResponse](c, 4, metadataRequest("fresh", "fresh", "bad name", "__consumer_offsets"))
+	resp := ask[*kmsg.MetadataResponse](c, 4, metadataRequest("fresh", "fresh", "bad name", "__share_group_state", "__consumer_offsets"))
 	for _, topic := range resp.Topics {
-		if want := map[string]int16{"fresh": 0, "bad name": 17, "__consumer_offsets": 3}[*topic.Topic]; topic.ErrorCode != want {
+		if want := map[string]int16{"fresh": 0, "bad name": 17, "__share_group_state": 3, "__consumer_offsets": 5}[*topic.Topic]; topic.ErrorCode != want {
 			t.Errorf("%q: %d", *topic.Topic, topic.ErrorCode)
 		}
 	}
 	if len(w.ctl.got) != 1 {
 		t.Fatalf("%d requests to the controller", len(w.ctl.got))
+	}
+	co := &makesTopics{w: w}
+	w.server.Coordinators = co
+	resp = ask[*kmsg.MetadataResponse](c, 4, metadataRequest("__transaction_state", "__consumer_offsets", "__transaction_state"))
+	for _, topic := range resp.Topics {
+		if topic.ErrorCode != 0 || len(topic.Partitions) != 2 || !topic.IsInternal {
+			t.Errorf("%q: %+v", *topic.Topic, topic)
+		}
+	}
+	if len(w.ctl.got) != 1 || co.made != 2 {
+		t.Errorf("%d requests to the controller, %d topics made", len(w.ctl.got), co.made)
 	}
 	if m := w.ctl.got[0].(*protocol.CreateTopics); !m.Auto || len(m.Topics) != 1 || m.Topics[0].Partitions != -1 || m.Topics[0].ReplicationFactor != -1 {
 		t.Errorf("%+v", m)

@@ -43,27 +43,41 @@ func handleMetadata(c *Call) {
 	if !c.read(req) {
 		return
 	}
-	create := c.toCreate(req)
-	if len(create) == 0 {
-		c.metadata(req, nil)
-		return
-	}
+	faults := map[string]protocol.Code{}
+	all := &join{left: 1, done: func() { c.metadata(req, faults) }}
 	cmd := &protocol.CreateTopics{Timeout: autoCreateWait, Auto: true}
-	for _, name := range create {
+	for _, name := range c.toCreate(req) {
+		faults[name] = leaderNotAvailable
+		if kind, ok := coordinates(name); ok {
+			all.left++
+			c.findCoordinator(kind, "", func(protocol.NodeID, protocol.Code) { all.one() })
+			continue
+		}
 		cmd.Topics = append(cmd.Topics, protocol.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1})
 	}
-	c.Conn.askController(cmd, autoCreateWait, func(reply any, _ protocol.Code) {
-		faults := map[string]protocol.Code{}
-		for _, name := range create {
-			faults[name] = leaderNotAvailable
-		}
-		if m, ok := reply.(*protocol.TopicsCreated); ok {
-			for _, t := range m.Topics {
-				faults[t.Name] = t.Code
+	if len(cmd.Topics) > 0 {
+		all.left++
+		c.Conn.askController(cmd, autoCreateWait, func(reply any, _ protocol.Code) {
+			if m, ok := reply.(*protocol.TopicsCreated); ok {
+				for _, t := range m.Topics {
+					faults[t.Name] = t.Code
+				}
 			}
-		}
-		c.metadata(req, faults)
-	})
+			all.one()
+		})
+	}
+	all.one()
+}
+
+// coordinates is the kind of coordinator that a topic is of: it is made as for the first who looks for one.
+func coordinates(topic string) (kind int8, ok bool) {
+	switch topic {
+	case offsetsTopic:
+		return coordinatorGroup, true
+	case transactionsTopic:
+		return coordinatorTransaction, true
+	}
+	return 0, false
 }
 
 // toCreate lists the topics that are missing and may be created.
@@ -74,7 +88,10 @@ func (c *Call) toCreate(req *kmsg.MetadataRequest) (names []string) {
 	img := c.Conn.Images.Load()
 	for i := range req.Topics {
 		t := &req.Topics[i]
-		if t.Topic == nil || !validTopicName(*t.Topic) || isInternal(*t.Topic) {
+		if t.Topic == nil || !validTopicName(*t.Topic) {
+			continue
+		}
+		if _, ours := coordinates(*t.Topic); isInternal(*t.Topic) && !ours {
 			continue
 		}
 		if _, ok := img.Topic(*t.Topic); !ok {

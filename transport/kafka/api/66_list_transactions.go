@@ -17,7 +17,7 @@ import (
 // Behaviour:
 //   - One shard that cannot answer, because it still reads its log, fails the whole list: half a list is mistaken for the whole.
 //   - States that do not exist are named in the answer and match nothing.
-//   - The duration is that of an open transaction. Kafka lets ids without one pass.
+//   - The duration is counted from the beginning of the last transaction, also if that is over; ids that never had one pass.
 //
 // Version history:
 //   - v1: by duration (KIP-994); v2: by a pattern of the id, RE2 (KIP-1152)

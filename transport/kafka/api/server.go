@@ -190,7 +190,7 @@ func (s *Server) addBroker(peer Peer, brokers []brokerAddress, id protocol.NodeI
 // isInternal reports topics that belong to coordinators. Source: org.apache.kafka.common.internals.Topic.
 func isInternal(topic string) bool {
 	return strings.HasPrefix(topic, "__") &&
-		(topic == "__consumer_offsets" || topic == "__transaction_state" || topic == "__share_group_state")
+		(topic == offsetsTopic || topic == transactionsTopic || topic == "__share_group_state")
 }
 
 // topicNameMax is the longest name of a topic, in bytes.

@@ -8,7 +8,10 @@ import (
 )
 
 // offsetsTopic holds committed offsets.
-const offsetsTopic = "__consumer_offsets"
+const (
+	offsetsTopic      = "__consumer_offsets"
+	transactionsTopic = "__transaction_state"
+)
 
 // coordinatorCommand is a command to a coordinator that knows its answer for a failure.
 type coordinatorCommand interface {
