@@ -49,7 +49,7 @@
 //
 // # Bounds
 //
-// Config.MaxProducers bounds the producers of a log; at the bound batches of further ones are refused, and from three quarters on
+// Config.MaxProducers bounds the producers of a log; at the bound batches of further ones are refused and their markers not remembered; from three quarters on
 // Expire is less patient (PressureExpireAfter). Open and not yet stable transactions are bounded by the producers and by what the
 // log holds above the high watermark.
 //

@@ -49,6 +49,7 @@ type State struct {
 	decided []span
 	undo    []undo
 	markers uint64 // applied so far, for Guard
+	passed  uint64 // the newest of them that no entry remembers
 }
 
 // txn is an open transaction.
@@ -159,7 +160,7 @@ func (s *State) Replay(b record.Batch) (c Completed, ok bool) {
 func (s *State) touch(id protocol.ProducerID) *entry {
 	e := s.entries[id]
 	if e == nil {
-		e = &entry{id: id, epoch: noEpoch, coordinatorEpoch: noCoordinatorEpoch, timestamp: record.NoTimestamp, txnFirst: noOffset}
+		e = &entry{id: id, epoch: noEpoch, coordinatorEpoch: noCoordinatorEpoch, timestamp: record.NoTimestamp, txnFirst: noOffset, guard: s.passed}
 		s.entries[id] = e
 		s.undo = append(s.undo, undo{entry: entry{id: id}, created: true, opened: len(s.open)})
 	} else {

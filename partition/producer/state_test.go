@@ -313,6 +313,26 @@ func TestMarkerOfABumpedEpoch(t *testing.T) {
 	}
 }
 
+func TestMarkersOfUnknownProducersAreBounded(t *testing.T) {
+	l := &log{State: NewState(Config{MaxProducers: 4})}
+	l.send(1, 0, 0, 1, true)
+	for id := range protocol.ProducerID(1000) {
+		g := l.Guard(100 + id)
+		if _, ended, f := l.finish(Marker{100 + id, 3, false, 0}); ended || f.Failed() {
+			t.Fatalf("%+v", f)
+		}
+		if l.Guard(100+id) == g {
+			t.Fatalf("producer %d: the marker is not seen by who asks meanwhile", 100+id)
+		}
+	}
+	if l.Len() != 4 {
+		t.Errorf("%d producers", l.Len())
+	}
+	if c, ended, f := l.finish(Marker{1, 0, true, 0}); !ended || f.Failed() || c.First != 0 {
+		t.Errorf("one that is known: %+v, %+v", c, f)
+	}
+}
+
 func TestGuardChangesWithMarkers(t *testing.T) {
 	l := newLog()
 	g := l.Guard(1)

@@ -45,8 +45,14 @@ func (s *State) CheckMarker(m Marker, version int16) protocol.Fault {
 }
 
 // ApplyMarker records that the marker was given the offset at and the timestamp ts (milliseconds). ok is false if it ended no
-// transaction here. Undone by Rollback until Commit.
+// transaction here. At Config.MaxProducers one of an unknown producer is not remembered: it ended nothing here, and what it would have
+// fenced off is refused by its coordinator, which is asked before a transaction begins. Undone by Rollback until Commit.
 func (s *State) ApplyMarker(m Marker, at, ts int64) (c Completed, ok bool) {
+	if s.entries[m.ProducerID] == nil && len(s.entries) >= s.cfg.MaxProducers {
+		s.markers++
+		s.passed = s.markers
+		return Completed{}, false
+	}
 	e := s.touch(m.ProducerID)
 	e.enter(m.Epoch)
 	e.coordinatorEpoch, e.timestamp = m.CoordinatorEpoch, ts

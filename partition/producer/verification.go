@@ -25,7 +25,7 @@ func (s *State) Guard(id protocol.ProducerID) uint64 {
 		e.used = true
 		return e.guard
 	}
-	return 0
+	return s.passed
 }
 
 // CheckFirst is Check for the first batch of a transaction whose coordinator was asked. With bump its producer has an epoch of its own
