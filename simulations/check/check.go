@@ -42,6 +42,7 @@ const (
 	DoubleOwner         Class = "double-owner"
 	CopyMissing         Class = "copy-missing"
 	CopyTwice           Class = "copy-twice"
+	Resurrected         Class = "resurrected"
 )
 
 // Anomaly is one violation, with the evidence.
@@ -83,6 +84,7 @@ var checkers = []struct {
 	{false, watermark},
 	{true, abortedReads},
 	{false, tornTransactions},
+	{false, resurrections},
 }
 
 // Check runs every checker and returns what they found, at most anomaliesMax of each class and partition.

@@ -67,6 +67,7 @@ type Op struct {
 	// Send: one batch.
 	Acks       int16
 	Idempotent bool
+	Keyed      bool    // to a compacted topic: some values are tombstones
 	ByName     bool    // addressed by topic name, so it may meet another incarnation than the client believed
 	Values     []int64 // in batch order
 	Timestamps []int64 // create times, one a value; nil when the log assigns them
@@ -131,6 +132,8 @@ type Topic struct {
 	Durability protocol.Durability
 	// Retains is set when retention may delete old records.
 	Retains bool
+	// Compacted is set when compaction may remove records that newer ones of their keys replace.
+	Compacted bool
 	// LogAppendTime is set when the broker assigns timestamps.
 	LogAppendTime bool
 }

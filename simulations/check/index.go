@@ -40,6 +40,7 @@ type Partition struct {
 	FinishedCommitted bool
 	// removed is the offset below which somebody asked to remove records (excuse.go).
 	removed int64
+	newer   *newer // of a compacted partition
 }
 
 // Entry is one observed record.
@@ -139,6 +140,9 @@ func NewIndex(h *History) *Index {
 	for _, p := range x.Partitions {
 		p.build(x)
 		p.removed = removedBefore(p)
+	}
+	for _, p := range x.Partitions {
+		p.noteKeys(x)
 	}
 	x.noteVisible()
 	return x

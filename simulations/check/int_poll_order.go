@@ -12,6 +12,7 @@ func intPollOrder(x *Index, p *Partition) (out []Anomaly) {
 			case b.Offset <= a.Offset:
 				out = append(out, p.anomaly(IntNonmonotonicPoll, "%v returned offset %d after %d", op, b.Offset, a.Offset))
 			case delta > 1 && op.Committed && !p.committedBetween(x, log, a.Offset, b.Offset):
+			case delta > 1 && p.skippable(x, log, a.Offset, b.Offset):
 			case delta > 1:
 				out = append(out, p.anomaly(IntPollSkip, "%v returned offset %d after %d: %d records between", op, b.Offset, a.Offset, delta-1))
 			}

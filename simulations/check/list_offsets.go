@@ -27,7 +27,7 @@ func listOffsets(x *Index, p *Partition) (out []Anomaly) {
 		case op.Func == ListOffsets && op.At == AtLatest:
 			marks = append(marks, p.heldTo(op, op.Offset), p.tells(op, op.Offset))
 			out = append(out, p.beyondTheEnd(x, op)...)
-		case op.Func == ListOffsets && op.At >= 0 && !p.Topic.LogAppendTime && !p.Topic.Retains:
+		case op.Func == ListOffsets && op.At >= 0 && !p.Topic.LogAppendTime && !p.Topic.Retains && !p.Topic.Compacted:
 			out = append(out, p.checkByTime(x, op)...)
 		}
 	}

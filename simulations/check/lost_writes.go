@@ -35,7 +35,7 @@ func lostWrites(x *Index, p *Partition) (out []Anomaly) {
 			if len(at) > 0 {
 				offset = p.Last().Entries[at[len(at)-1]].Offset
 			}
-			if offset > bound {
+			if offset > bound || p.compactedAway(x, v, offset) {
 				continue
 			}
 			if x.lossExcused(p, op, offset) && !survivedAbove(survivors, p.era(op), offset, x, p) {

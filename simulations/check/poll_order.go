@@ -25,6 +25,7 @@ func pollOrder(x *Index, p *Partition) (out []Anomaly) {
 		if had && from.era == p.era(op) {
 			switch delta := log.Rank(first.Offset) - log.Rank(from.offset); {
 			case delta > 1 && op.Committed && !p.committedBetween(x, log, from.offset, first.Offset):
+			case delta > 1 && p.skippable(x, log, from.offset, first.Offset):
 			case delta > 1:
 				out = append(out, p.anomaly(PollSkip, "%v starts at %d, %v ended at %d: %d records between", op, first.Offset, from.by, from.offset, delta-1))
 			case delta < 1:
@@ -45,7 +46,7 @@ func (p *Partition) skippedAtStart(x *Index, log *Log, op *Op) []Anomaly {
 	if first < op.Position {
 		return []Anomaly{p.anomaly(NonmonotonicPoll, "%v asked from %d and got %d", op, op.Position, first)}
 	}
-	if n := log.Rank(first) - log.Rank(op.Position); n > 0 && (!op.Committed || p.committedBetween(x, log, op.Position-1, first)) {
+	if n := log.Rank(first) - log.Rank(op.Position); n > 0 && !p.skippable(x, log, op.Position-1, first) && (!op.Committed || p.committedBetween(x, log, op.Position-1, first)) {
 		return []Anomaly{p.anomaly(PollSkip, "%v asked from %d and got %d: %d records between", op, op.Position, first, n)}
 	}
 	return nil

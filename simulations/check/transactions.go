@@ -110,7 +110,7 @@ func tornTransactions(x *Index, p *Partition) (out []Anomaly) {
 			if offset >= 0 {
 				offset += int64(i)
 			}
-			if !p.FinalCommitted[v] && !x.lossExcused(p, op, offset) {
+			if !p.FinalCommitted[v] && !x.lossExcused(p, op, offset) && !p.compactedAway(x, v, offset) {
 				out = append(out, p.anomaly(TornTransaction, "value %d at offset %d (%v) is not in the final read; its transaction ended with %v and was seen by %v", v, offset, op, t.end, t.visible))
 			}
 		}

@@ -19,7 +19,7 @@ func unseen(x *Index, p *Partition) (out []Anomaly) {
 			} else if at := p.Last().Ranks(v); len(at) > 0 {
 				offset = p.Last().Entries[at[0]].Offset
 			}
-			if !p.FinalRead[v] && !x.lossExcused(p, op, offset) {
+			if !p.FinalRead[v] && !x.lossExcused(p, op, offset) && !p.compactedAway(x, v, offset) {
 				out = append(out, p.anomaly(Unseen, "value %d at offset %d (%v) is not in the final read", v, offset, op))
 			}
 		}

@@ -13,7 +13,7 @@ func unstableReads(x *Index, p *Partition) (out []Anomaly) {
 			continue
 		}
 		for _, r := range op.Reads {
-			if p.FinalRead[r.Value] || r.Damage != "" || x.readLossExcused(p, op, r) {
+			if p.FinalRead[r.Value] || r.Damage != "" || x.readLossExcused(p, op, r) || p.compactedAway(x, r.Value, r.Offset) {
 				continue
 			}
 			out = append(out, p.anomaly(UnstableRead, "value %d at offset %d was read by %v and is not in the final read", r.Value, r.Offset, op))

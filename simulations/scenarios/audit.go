@@ -19,7 +19,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // must lie there whole, in a segment whose name, directory and bytes no power loss can take any more. It needs no crash to see a
 // missing fsync, and it looks with its own eyes: nothing of the node is asked.
 func (r *run) audit(t *workload.Topic, op *check.Op) {
-	if t.Durability != protocol.DurabilityDisk || t.Retains || op.Offset < r.stage.Trimmed(op.Key) || r.rotten[op.Key] || !r.sampled() {
+	if t.Durability != protocol.DurabilityDisk || t.Retains || t.Compacted || op.Offset < r.stage.Trimmed(op.Key) || r.rotten[op.Key] || !r.sampled() {
 		return
 	}
 	for _, dir := range strings.Split(r.plan.LogDirs, ",") {

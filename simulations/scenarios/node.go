@@ -74,7 +74,7 @@ var coordinatorSettings = []protocol.ConfigEntry{
 	{Key: "group.consumer.session.timeout.ms", Value: "1500"},
 	{Key: "group.consumer.min.heartbeat.interval.ms", Value: "100"},
 	{Key: "group.consumer.heartbeat.interval.ms", Value: "300"},
-	{Key: "log.cleaner.backoff.ms", Value: "500"},
+	{Key: "log.cleaner.backoff.ms", Value: "300"},
 }
 
 // adjustLog makes logs smaller than topic configurations may.

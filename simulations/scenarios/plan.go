@@ -117,6 +117,16 @@ func drawGroups(p *Plan, s *sim.Stream) {
 	p.Rot, p.Coordinators = 0, true // what is lost of the coordinator's own log would end its transactions for good
 }
 
+// drawCompaction makes a plan one of compacted topics.
+func drawCompaction(p *Plan, s *sim.Stream) {
+	c := &p.Clients
+	c.Producers, c.Transactors, c.Consumers = 1+s.IntN(3), s.IntN(3), 1+s.IntN(2)
+	c.Compacted, c.Retention, c.OS, c.Plain = 0.5+s.Float64()/2, 0, 0, 0
+	c.Trims = c.Trims && s.Chance(0.3) // refused where there is only compaction
+	c.Deletes = c.Deletes && s.Chance(0.3)
+	p.Rot, p.Span, p.Coordinators = 0, s.Duration(4*time.Second, 12*time.Second), true
+}
+
 func drawNetwork(p *Plan, s *sim.Stream) {
 	if s.Chance(0.5) {
 		p.Link.Reset = s.Float64() * 0.02

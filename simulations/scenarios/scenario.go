@@ -40,6 +40,7 @@ func All() []Scenario {
 		{"swarm", "one node, clients and faults as the seed draws them", Swarm},
 		{"transactions", "the swarm with transactional producers: nothing aborted is shown, nothing torn, nothing hangs (D1-D8, G1-G5)", Transactions},
 		{"groups", "the swarm with clients of coordinators: one owner, no stale commit, offsets stay, copies are made once (D3, D7, D12, E1-E8, J1)", Groups},
+		{"compaction", "the swarm with compacted topics: the newest of every key stays, nothing deleted comes back, offsets stay (2.4-i, G7)", Compaction},
 		{"storage", "one log under every kind of crash (D-RECOVER)", overWorld("storage", StorageLog)},
 		{"raft", "the metadata log of a single voter under every kind of crash (I1, I6)", overWorld("raft", RaftLog)},
 	}

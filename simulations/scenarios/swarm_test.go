@@ -18,6 +18,10 @@ func TestGroups(t *testing.T) {
 	each(t, "groups", 15)
 }
 
+func TestCompaction(t *testing.T) {
+	each(t, "compaction", 10)
+}
+
 func TestDirectedScenarios(t *testing.T) {
 	for _, d := range directed {
 		t.Run(d.name, func(t *testing.T) { each(t, d.name, 2) })

@@ -95,6 +95,9 @@ func (a *Admin) create() {
 	t.Name = a.name()
 	t.LogAppendTime = a.rng.Float64() < s.LogAppendTime
 	t.Retains = a.rng.Float64() < s.Retention
+	if s.Compacted > 0 {
+		t.Compacted = a.rng.Float64() < s.Compacted
+	}
 	if a.rng.Float64() < s.OS {
 		t.Durability = protocol.DurabilityOS
 	}
@@ -131,6 +134,10 @@ func (a *Admin) configs(t *Topic) [][2]string {
 	}
 	if s.SegmentBytes > 0 {
 		out = append(out, [2]string{"segment.bytes", strconv.Itoa(int(s.SegmentBytes))})
+	}
+	if t.Compacted {
+		out = append(out, [2]string{"cleanup.policy", "compact"}, [2]string{"min.cleanable.dirty.ratio", []string{"0.01", "0.5"}[a.rng.IntN(2)]},
+			[2]string{"delete.retention.ms", []string{"0", "500", "3000"}[a.rng.IntN(3)]})
 	}
 	if t.Retains {
 		out = append(out, [2]string{"retention.bytes", strconv.Itoa(4 * int(max(s.SegmentBytes, 4096)))})

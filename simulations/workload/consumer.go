@@ -320,7 +320,7 @@ func (c *Consumer) take(p *place, part *kmsg.FetchResponseTopicPartition, began 
 func (s *Stage) record(c *client, p *place, part *kmsg.FetchResponseTopicPartition, began check.Instant, op check.Op) int64 {
 	op.Func, op.Key, op.Position = check.Poll, p.key, p.offset
 	op.HighWatermark, op.LastStable, op.LogStart = part.HighWatermark, part.LastStableOffset, part.LogStartOffset
-	records, err := decodeBatches(part.RecordBatches, p.key, s.PadMax, p.topic.LogAppendTime)
+	records, end, err := decodeBatches(part.RecordBatches, p.topic, s.PadMax)
 	if err != nil {
 		s.violate("%s: records of %v from %d: %v", c.name, p.key, p.offset, err)
 	}
@@ -343,6 +343,10 @@ func (s *Stage) record(c *client, p *place, part *kmsg.FetchResponseTopicPartiti
 		default:
 			op.Hidden = append(op.Hidden, r.Read)
 		}
+	}
+	if p.topic.Compacted {
+		s.sometimes("records compacted away", end > next)
+		next = max(next, end)
 	}
 	s.sometimes("aborted records left out", visible.hidden > 0)
 	if len(records) > 0 && next == p.offset {

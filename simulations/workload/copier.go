@@ -181,7 +181,7 @@ func (c *Copier) read(at spot) {
 }
 
 func (c *Copier) took(at spot, from int64, part *kmsg.FetchResponseTopicPartition) {
-	records, err := decodeBatches(part.RecordBatches, at.key, c.stage.PadMax, at.topic.LogAppendTime)
+	records, _, err := decodeBatches(part.RecordBatches, at.topic, c.stage.PadMax)
 	if err != nil {
 		c.stage.violate("%s: records of %v from %d: %v", c.name, at, from, err)
 	}

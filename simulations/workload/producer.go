@@ -183,7 +183,7 @@ func (p *Producer) lane(t *Topic, key protocol.TopicPartition) *lane {
 
 func (p *Producer) compose(l *lane) *sending {
 	op := check.Op{
-		Process: p.process, Func: check.Send, Key: l.key, Acks: p.acks, Idempotent: p.idempotent, Offset: -1, LogStart: -1,
+		Process: p.process, Func: check.Send, Key: l.key, Acks: p.acks, Idempotent: p.idempotent, Offset: -1, LogStart: -1, Keyed: l.topic.Compacted,
 		Values: p.stage.nextValues(1 + p.rng.IntN(p.stage.BatchMax)), ByName: p.byName(),
 	}
 	at := p.stage.env.Wall().UnixMilli()

@@ -23,7 +23,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	headers  one "h" with the value in decimal for every third record
 const recordHead = 8 + 16 + 4
 
-func keyOf(v int64) []byte { return strconv.AppendInt([]byte("k"), v%13, 10) }
+func keyOf(v int64) []byte { return strconv.AppendInt([]byte("k"), check.KeyOf(v), 10) }
 
 func valueOf(v int64, tp protocol.TopicPartition, padMax int) []byte {
 	h := xxhash.Sum64String(strconv.FormatInt(v, 36))
@@ -33,6 +33,11 @@ func valueOf(v int64, tp protocol.TopicPartition, padMax int) []byte {
 	copy(b[8:], tp.Topic[:])
 	binary.BigEndian.PutUint32(b[24:], uint32(tp.Partition))
 	return append(b, bytes.Repeat([]byte{byte(h >> 56)}, pad)...)
+}
+
+// tombstoneHeaders name the value of a record that has none.
+func tombstoneHeaders(v int64) []kmsg.Header {
+	return []kmsg.Header{{Key: "t", Value: strconv.AppendInt(nil, v, 10)}}
 }
 
 func headersOf(v int64) []kmsg.Header {
@@ -59,6 +64,9 @@ func encodeBatch(op *check.Op, by producerState, sequence int32, padMax int) []b
 		r := kmsg.Record{
 			TimestampDelta64: op.Timestamps[i] - first, OffsetDelta: int32(i),
 			Key: keyOf(v), Value: valueOf(v, op.Key, padMax), Headers: headersOf(v),
+		}
+		if op.Keyed && check.IsTombstone(v) {
+			r.Value, r.Headers = nil, tombstoneHeaders(v)
 		}
 		last = max(last, op.Timestamps[i])
 		records = appendRecord(records, &r)
@@ -88,6 +96,7 @@ func appendRecord(dst []byte, r *kmsg.Record) []byte {
 const (
 	transactionalBit = 1 << 4
 	controlBit       = 1 << 5
+	horizonBit       = 1 << 6 // of a compacted batch: its first timestamp is when its tombstones may go
 )
 
 // fetched is one record of a fetch answer, or a marker.
@@ -106,21 +115,23 @@ var (
 
 // decodeBatches reads the record bytes of one partition of a fetch answer. A batch cut off at the end is allowed, as in Kafka. Anything
 // else that is wrong comes back as an error, or as the Damage of the record.
-func decodeBatches(b []byte, tp protocol.TopicPartition, padMax int, appendTime bool) (out []fetched, err error) {
+//
+// end is the offset behind the last batch; compaction may have taken the records at the end of it.
+func decodeBatches(b []byte, t *Topic, padMax int) (out []fetched, end int64, err error) {
 	for len(b) > 0 {
 		size, err := batchSize(b)
 		if err == errShort {
-			return out, nil
+			return out, end, nil
 		}
 		if err != nil {
-			return out, err
+			return out, end, err
 		}
-		if out, err = decodeBatch(out, b[:size], tp, padMax, appendTime); err != nil {
-			return out, err
+		if out, end, err = decodeBatch(out, b[:size], t, padMax); err != nil {
+			return out, end, err
 		}
 		b = b[size:]
 	}
-	return out, nil
+	return out, end, nil
 }
 
 func batchSize(b []byte) (int, error) {
@@ -137,54 +148,72 @@ func batchSize(b []byte) (int, error) {
 	return int(length) + 12, nil
 }
 
-func decodeBatch(out []fetched, raw []byte, tp protocol.TopicPartition, padMax int, appendTime bool) ([]fetched, error) {
+func decodeBatch(out []fetched, raw []byte, t *Topic, padMax int) (_ []fetched, end int64, err error) {
 	if got, want := crc32.Checksum(raw[21:], castagnoli), binary.BigEndian.Uint32(raw[17:]); got != want {
-		return out, fmt.Errorf("%w: CRC %08x, header says %08x", errFrame, got, want)
+		return out, 0, fmt.Errorf("%w: CRC %08x, header says %08x", errFrame, got, want)
 	}
 	var b kmsg.RecordBatch
 	if err := b.ReadFrom(raw); err != nil {
-		return out, fmt.Errorf("%w: %w", errFrame, err)
+		return out, 0, fmt.Errorf("%w: %w", errFrame, err)
 	}
-	if b.Attributes&^(transactionalBit|controlBit|8) != 0 || b.Attributes&controlBit != 0 && (b.Attributes&transactionalBit == 0 || b.NumRecords != 1) {
-		return out, fmt.Errorf("%w: attributes %x, %d records", errFrame, b.Attributes, b.NumRecords)
+	if err := checkHeader(&b, t.Compacted); err != nil {
+		return out, 0, err
 	}
+	end = b.FirstOffset + int64(b.LastOffsetDelta) + 1
 	rest := b.Records
 	for i := range b.NumRecords {
 		length, n := binary.Varint(rest)
 		if n <= 0 || length < 0 || int(length) > len(rest)-n {
-			return out, fmt.Errorf("%w: record %d of %d", errFrame, i, b.NumRecords)
+			return out, end, fmt.Errorf("%w: record %d of %d", errFrame, i, b.NumRecords)
 		}
 		var r kmsg.Record
 		if err := r.ReadFrom(rest[:n+int(length)]); err != nil {
-			return out, fmt.Errorf("%w: record %d: %w", errFrame, i, err)
+			return out, end, fmt.Errorf("%w: record %d: %w", errFrame, i, err)
 		}
 		rest = rest[n+int(length):]
 		if b.Attributes&controlBit == 0 {
-			out = append(out, decodeRecord(&b, &r, padMax, appendTime))
+			out = append(out, decodeRecord(&b, &r, t, padMax))
 			continue
 		}
 		if len(r.Key) != 4 || r.Key[3] > 1 {
-			return out, fmt.Errorf("%w: control record with key %x", errFrame, r.Key)
+			return out, end, fmt.Errorf("%w: control record with key %x", errFrame, r.Key)
 		}
 		m := fetched{pid: b.ProducerID, marker: true, abort: r.Key[3] == 0}
 		m.Offset = b.FirstOffset
 		out = append(out, m)
 	}
-	if len(rest) > 0 || b.LastOffsetDelta != b.NumRecords-1 {
-		return out, fmt.Errorf("%w: %d bytes behind %d records, last offset delta %d", errFrame, len(rest), b.NumRecords, b.LastOffsetDelta)
+	if len(rest) > 0 || b.LastOffsetDelta != b.NumRecords-1 && !t.Compacted {
+		return out, end, fmt.Errorf("%w: %d bytes behind %d records, last offset delta %d", errFrame, len(rest), b.NumRecords, b.LastOffsetDelta)
 	}
-	return out, nil
+	return out, end, nil
 }
 
-func decodeRecord(b *kmsg.RecordBatch, r *kmsg.Record, padMax int, appendTime bool) fetched {
+// checkHeader holds the header of a batch to what may be written. Compaction may empty a batch.
+func checkHeader(b *kmsg.RecordBatch, compacted bool) error {
+	allowed, control := int16(transactionalBit|controlBit|8), b.Attributes&controlBit != 0
+	if compacted {
+		allowed |= horizonBit
+	}
+	whole := b.NumRecords == 1 || compacted && b.NumRecords == 0
+	if b.Attributes&^allowed != 0 || control && (b.Attributes&transactionalBit == 0 || !whole) || b.NumRecords > b.LastOffsetDelta+1 {
+		return fmt.Errorf("%w: attributes %x, %d records", errFrame, b.Attributes, b.NumRecords)
+	}
+	return nil
+}
+
+func decodeRecord(b *kmsg.RecordBatch, r *kmsg.Record, t *Topic, padMax int) fetched {
 	f := fetched{pid: b.ProducerID, sequence: b.FirstSequence + r.OffsetDelta, transactional: b.Attributes&transactionalBit != 0}
 	f.Offset, f.Timestamp = b.FirstOffset+int64(r.OffsetDelta), b.FirstTimestamp+r.TimestampDelta64
 	if b.Attributes&8 != 0 {
 		f.Timestamp = b.MaxTimestamp
 	}
 	f.Value = -1
-	if (b.Attributes&8 != 0) != appendTime {
+	if (b.Attributes&8 != 0) != t.LogAppendTime {
 		f.Damage = fmt.Sprintf("timestamp type bit %v", b.Attributes&8 != 0)
+	}
+	if t.Compacted && r.Value == nil {
+		f.tombstone(b, r)
+		return f
 	}
 	if len(r.Value) < recordHead {
 		f.Damage = fmt.Sprintf("value of %d bytes", len(r.Value))
@@ -202,12 +231,28 @@ func decodeRecord(b *kmsg.RecordBatch, r *kmsg.Record, padMax int, appendTime bo
 	case !sameHeaders(r.Headers, headersOf(f.Value)):
 		f.Damage = fmt.Sprintf("headers %v", r.Headers)
 	}
+	f.hash(b, r)
+	return f
+}
+
+// tombstone reads the value of a record without one from its header.
+func (f *fetched) tombstone(b *kmsg.RecordBatch, r *kmsg.Record) {
+	if len(r.Headers) == 1 {
+		f.Value, _ = strconv.ParseInt(string(r.Headers[0].Value), 10, 64)
+	}
+	if !check.IsTombstone(f.Value) || !bytes.Equal(r.Key, keyOf(f.Value)) || !sameHeaders(r.Headers, tombstoneHeaders(f.Value)) {
+		f.Damage = fmt.Sprintf("tombstone of key %q with headers %v", r.Key, r.Headers)
+	}
+	f.hash(b, r)
+}
+
+// hash sums up everything a client can see.
+func (f *fetched) hash(b *kmsg.RecordBatch, r *kmsg.Record) {
 	h := xxhash.New()
 	h.Write(r.Key)
 	h.Write(r.Value)
 	fmt.Fprint(h, f.Timestamp, b.ProducerID, b.ProducerEpoch, f.sequence)
 	f.Sum = max(1, h.Sum64())
-	return f
 }
 
 func sameHeaders(a, b []kmsg.Header) bool {

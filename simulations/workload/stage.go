@@ -41,6 +41,8 @@ type Settings struct {
 	Plain float64
 	// SegmentBytes is set on topics if not 0. The broker's validator must allow it.
 	SegmentBytes int32
+	// Compacted is the chance of a topic to be compacted.
+	Compacted float64
 	// Retention is the chance of a topic to delete old segments by size.
 	Retention float64
 }

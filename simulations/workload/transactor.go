@@ -262,7 +262,7 @@ func (t *Transactor) add(topic *Topic, key protocol.TopicPartition) {
 // compose makes the next batch for a partition.
 func (t *Transactor) compose(key protocol.TopicPartition) *sending {
 	op := check.Op{
-		Process: t.process, Func: check.Send, Key: key, Acks: -1, Idempotent: true, Offset: -1, LogStart: -1, Txn: t.txn.number,
+		Process: t.process, Func: check.Send, Key: key, Acks: -1, Idempotent: true, Offset: -1, LogStart: -1, Txn: t.txn.number, Keyed: t.stage.byID(key.Topic).Compacted,
 		Values: t.stage.nextValues(1 + t.rng.IntN(t.stage.BatchMax)), ByName: t.version(kmsg.NewPtrProduceRequest(), 3) < 13,
 	}
 	for range op.Values {
