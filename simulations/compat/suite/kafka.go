@@ -54,12 +54,12 @@ const kafkaPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersi
 `
 
 // kafkaSubject runs Apache Kafka in KRaft combined mode. troupe's own settings are left out.
-func kafkaSubject(jars string) process.Subject {
-	return process.Subject{Name: "kafka", Addr: kafkaAddr, Command: func(dir string, settings map[string]string) (*exec.Cmd, error) {
+func kafkaSubject(jars, addr, votes string) process.Subject {
+	return process.Subject{Name: "kafka", Addr: addr, Command: func(dir string, settings map[string]string) (*exec.Cmd, error) {
 		props := filepath.Join(dir, "..", "kafka.properties")
 		lines := []string{
-			"process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@" + kafkaVotes,
-			"listeners=PLAINTEXT://" + kafkaAddr + ",CONTROLLER://" + kafkaVotes, "advertised.listeners=PLAINTEXT://" + kafkaAddr,
+			"process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@" + votes,
+			"listeners=PLAINTEXT://" + addr + ",CONTROLLER://" + votes, "advertised.listeners=PLAINTEXT://" + addr,
 			"controller.listener.names=CONTROLLER", "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", "log.dirs=" + dir,
 			"offsets.topic.replication.factor=1", "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1",
 		}

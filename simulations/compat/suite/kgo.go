@@ -14,12 +14,54 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 const kgoVersion = "v1.22.2"
 
 // kgoSuite is franz-go's own tests of its client, those that need a broker.
 type kgoSuite struct{ dir string }
+
+// kgoChaosSuite is those of franz-go's tests that copy records through groups and transactions, count times, while the client breaks
+// each of its connections after half a second to one and a half.
+type kgoChaosSuite struct {
+	kgoSuite
+	count int
+}
+
+func (s *kgoChaosSuite) name() string { return "franz-go-chaos" }
+func (s *kgoChaosSuite) about() string {
+	return fmt.Sprintf("franz-go %s, broken connections, %d×", kgoVersion, s.count)
+}
+
+func (s *kgoChaosSuite) prepare(ctx context.Context, dir string) error {
+	return s.kgoSuite.prepare(ctx, filepath.Join(filepath.Dir(dir), "franz-go"))
+}
+
+// kgoChaosTests are those of the package's tests that the project itself runs so.
+var kgoChaosTests = strings.Fields(`TestGroupETL TestShareGroupETL TestTxnEtl`)
+
+func (s *kgoChaosSuite) run(ctx context.Context, t *target, only *regexp.Regexp) ([]result, error) {
+	results, err := s.test(ctx, t, kgoChaosTests, only, s.count, "KGO_TEST_CHAOS=1")
+	return worst(results), err
+}
+
+// worst is one result for every test that ran several times: the first that is no pass, or else the last.
+func worst(results []result) (out []result) {
+	for _, r := range results {
+		at := slices.IndexFunc(out, func(o result) bool { return o.Test == r.Test })
+		switch {
+		case at < 0:
+			out = append(out, r)
+		case out[at].Passed:
+			r.Seconds += out[at].Seconds
+			out[at] = r
+		default:
+			out[at].Seconds += r.Seconds
+		}
+	}
+	return out
+}
 
 func (s *kgoSuite) name() string  { return "franz-go" }
 func (s *kgoSuite) about() string { return "franz-go " + kgoVersion }
@@ -64,9 +106,26 @@ TestConsumeMaxDecompressBatchBytes TestGroupETL TestClient_Produce TestIssue769 
 TestIssueProduceSyncManualPartitionNegativeDoesNotPanic TestIssue831 TestClient_ProduceLargeMessages TestShareGroupETL
 TestShareGroupAckOnClose TestShareGroupOffsetsAdmin TestTxnEtl`)
 
+// kgoSlow are the tests that take ten seconds or more.
+var kgoSlow = strings.Fields(`TestIssue337 TestIssue434 TestIssue523 TestGroupETL`)
+
+// quick is all but the slow ones.
+func (s *kgoSuite) quick() *regexp.Regexp {
+	quick := slices.DeleteFunc(slices.Clone(kgoTests), func(name string) bool { return slices.Contains(kgoSlow, name) })
+	return regexp.MustCompile("^(?:" + strings.Join(quick, "|") + ")$")
+}
+
 func (s *kgoSuite) run(ctx context.Context, t *target, only *regexp.Regexp) ([]result, error) {
+	return s.test(ctx, t, kgoTests, only, 1)
+}
+
+// kgoTestMax ends a run that does not end; the whole suite takes two minutes on an idle machine.
+const kgoTestMax = 15 * time.Minute
+
+// test runs those of tests that only matches, count times.
+func (s *kgoSuite) test(ctx context.Context, t *target, tests []string, only *regexp.Regexp, count int, env ...string) ([]result, error) {
 	var names []string
-	for _, name := range kgoTests {
+	for _, name := range tests {
 		if only.MatchString(name) {
 			names = append(names, name)
 		}
@@ -74,8 +133,8 @@ func (s *kgoSuite) run(ctx context.Context, t *target, only *regexp.Regexp) ([]r
 	if len(names) == 0 {
 		return nil, nil
 	}
-	cmd := s.command(ctx, "test", "-count=1", "-timeout=15m", "-json", "-run", "^("+strings.Join(names, "|")+")$", kgoPackage)
-	cmd.Env = append(cmd.Env, "KGO_SEEDS="+t.addr, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=50000")
+	cmd := s.command(ctx, "test", fmt.Sprintf("-count=%d", count), fmt.Sprintf("-timeout=%v", time.Duration(count)*kgoTestMax), "-json", "-run", "^("+strings.Join(names, "|")+")$", kgoPackage)
+	cmd.Env = append(append(cmd.Env, "KGO_SEEDS="+t.addr, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=50000"), env...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()

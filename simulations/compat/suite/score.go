@@ -16,8 +16,39 @@ type score struct {
 	Against string   `json:"against"`
 	Took    float64  `json:"seconds"`
 	Verdict verdict  `json:"verdict"`
+	Kafka   int      `json:"kafka_passes"` // of the same tests, by the expected list
+	Reasons []reason `json:"reasons,omitempty"`
 	Results []result `json:"results"`
+	Lacks   bool     `json:"lacks,omitempty"`   // a tool, so that nothing ran
 	Trouble []string `json:"trouble,omitempty"` // why the suite could not run, or not whole
+}
+
+// reason is why a test that is listed does not pass, or not always.
+type reason struct {
+	Test string `json:"test"`
+	Why  string `json:"why"`
+}
+
+// reasons are those of the tests that ran and did not pass.
+func reasons(list []expectation, results []result) (out []reason) {
+	for _, r := range results {
+		for _, e := range list {
+			if e.test == r.Test && !r.Passed && e.reason != "" {
+				out = append(out, reason{e.test, e.reason})
+			}
+		}
+	}
+	return out
+}
+
+// alone are the tests that passed only when nothing ran beside them.
+func (s score) alone() (out []string) {
+	for _, r := range s.Results {
+		if r.Alone {
+			out = append(out, r.Test)
+		}
+	}
+	return out
 }
 
 func (s score) ok() bool { return s.Verdict.ok() && len(s.Trouble) == 0 }
@@ -25,11 +56,12 @@ func (s score) ok() bool { return s.Verdict.ok() && len(s.Trouble) == 0 }
 // markdown is the table of all scores, and below it what is not as listed.
 func markdown(scores []score) string {
 	var b strings.Builder
-	b.WriteString("| suite | version | against | tests | passed | known failures | not as listed | time |\n|---|---|---|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| suite | version | against | tests | passed | Apache Kafka " + kafkaVersion + " passes | known failures | not as listed | time |\n" +
+		"|---|---|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, s := range scores {
 		v := s.Verdict
 		odd := len(v.Regressions) + len(v.Unexpected) + len(v.Unlisted) + len(v.Missing)
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %s |\n", s.Suite, s.About, s.Against, len(s.Results), v.Passed, v.KnownFailures, odd,
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %d | %s |\n", s.Suite, s.About, s.Against, len(s.Results), v.Passed, s.Kafka, v.KnownFailures, odd,
 			(time.Duration(s.Took) * time.Second).String())
 	}
 	for _, s := range scores {
@@ -39,10 +71,18 @@ func markdown(scores []score) string {
 		}{
 			{"REGRESSION: listed as passing, fails", s.Verdict.Regressions}, {"UNEXPECTED PASS: listed as failing, passes", s.Verdict.Unexpected},
 			{"NOT LISTED", s.Verdict.Unlisted}, {"LISTED BUT NOT RUN", s.Verdict.Missing}, {"COULD NOT RUN", s.Trouble},
+			{"passed only alone", s.alone()},
 		} {
 			if len(list.names) > 0 {
 				fmt.Fprintf(&b, "\n%s: %s: %s\n", s.Suite, list.what, strings.Join(list.names, ", "))
 			}
+		}
+	}
+	head := "\n| suite | does not pass | because |\n|---|---|---|\n"
+	for _, s := range scores {
+		for _, r := range s.Reasons {
+			fmt.Fprintf(&b, "%s| %s | %s | %s |\n", head, s.Suite, r.Test, r.Why)
+			head = ""
 		}
 	}
 	return b.String()

@@ -31,13 +31,23 @@ type suite interface {
 	run(ctx context.Context, t *target, only *regexp.Regexp) ([]result, error)
 }
 
+// quickSuite is a suite with tests that take about half a minute together and need no download but Go modules.
+type quickSuite interface {
+	suite
+	quick() *regexp.Regexp
+}
+
+// quickSuites are those, as for -suite.
+const quickSuites = "kcat,franz-go"
+
 // result is what became of one test.
 type result struct {
 	Test    string  `json:"test"`
 	Passed  bool    `json:"passed"`
 	Skipped bool    `json:"skipped,omitempty"` // the test itself declined to run: that is no pass, and is listed with its reason
 	Seconds float64 `json:"seconds"`
-	Why     string  `json:"why,omitempty"` // of a failure: one or a few lines
+	Alone   bool    `json:"alone,omitempty"` // it failed beside other tests of its suite and passed on its own
+	Why     string  `json:"why,omitempty"`   // of a failure: one or a few lines
 }
 
 // need is a tool or property of the machine.
@@ -78,12 +88,8 @@ func (t *target) stop() {
 	}
 }
 
-const (
-	troupeAddr = "127.0.0.1:21592"
-	troupeHTTP = "127.0.0.1:21593"
-	kafkaAddr  = "127.0.0.1:21594"
-	kafkaVotes = "127.0.0.1:21595"
-)
+// loopback is the nth address from the first port on: Kafka's protocol, and beside it HTTP or the controller's votes.
+func (o *options) loopback(n int) string { return fmt.Sprintf("127.0.0.1:%d", o.port+n) }
 
 // fresh starts a broker on an empty directory under dir. A process that listens on its address already would be tested in its place,
 // and is refused.
