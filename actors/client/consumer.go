@@ -63,6 +63,9 @@ func Consume(s Consumption) actors.Spec {
 func newConsumer(s Consumption) *consumer {
 	c := &consumer{Consumption: s.withDefaults(), full: true, fetches: map[uint64]*owned{}}
 	for _, pid := range c.Members {
+		if c.crew.find(pid) >= 0 {
+			continue
+		}
 		c.crew = append(c.crew, hand{pid: pid, credit: credit{c.Credit, c.CreditBytes}})
 	}
 	return c

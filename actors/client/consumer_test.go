@@ -229,6 +229,29 @@ func TestAFencedConsumerBeginsAnew(t *testing.T) {
 	}
 }
 
+func TestAnswersFromBeforeAFenceMeanNothing(t *testing.T) {
+	s := newStage(t, Consumption{Members: []actors.PID{alice, alice}})
+	if len(s.c.crew) != 1 {
+		t.Error("one actor, twice in the crew")
+	}
+	_, fetch := s.owns()
+	s.brings(fetch, 4)
+	s.do(ack(take[*protocol.Delivered](s)))
+	s.last = s.Advance(200 * time.Millisecond)
+	commit := take[*protocol.CommitOffsets](s)
+	s.last = s.Advance(time.Second)
+	s.do(take[*protocol.HeartbeatConsumer](s).Failed(protocol.UnknownMemberID))
+	again := take[*protocol.HeartbeatConsumer](s)
+	s.do(commit.Failed(protocol.UnknownMemberID))
+	if len(s.last) != 0 {
+		t.Errorf("fenced twice: %+v", s.last)
+	}
+	s.beat(again, 2, 0)
+	if s.c.epoch != 2 || len(s.c.owned) != 1 {
+		t.Errorf("epoch %d, %d partitions", s.c.epoch, len(s.c.owned))
+	}
+}
+
 func TestPartitionsOfAnActorThatEndedGoToTheOthers(t *testing.T) {
 	s := newStage(t, Consumption{Members: []actors.PID{alice, bob}})
 	at, fetch := s.owns()

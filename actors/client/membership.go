@@ -99,6 +99,9 @@ func sameHolding(a, b []protocol.TopicPartitions) bool {
 
 // heard takes the coordinator's answer. Partitions are taken here and nowhere else: see the package's doc.
 func (c *consumer) heard(ctx *actors.Context, m *protocol.ConsumerHeartbeat) {
+	if m.ID != c.beating {
+		return // to what was said before it was fenced
+	}
 	c.beating = 0
 	again := c.again
 	c.again = false
@@ -204,6 +207,7 @@ func (c *consumer) fenced(ctx *actors.Context) {
 		c.release(ctx, o, true)
 	}
 	c.target, c.epoch, c.full = nil, 0, true
+	c.beating, c.locating, c.committing = 0, 0, 0 // whatever is answered to them is about the past
 	c.beat(ctx)
 }
 

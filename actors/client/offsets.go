@@ -33,6 +33,9 @@ func (c *consumer) locate(ctx *actors.Context) {
 
 // located begins to read what was found.
 func (c *consumer) located(ctx *actors.Context, m *protocol.OffsetsFetched) {
+	if m.ID != c.locating {
+		return
+	}
 	c.locating = 0
 	switch {
 	case fences(m.Code):
@@ -128,6 +131,9 @@ func (c *consumer) commitFailed(ctx *actors.Context) {
 
 // committed takes the coordinator's answer.
 func (c *consumer) committed(ctx *actors.Context, m *protocol.OffsetsCommitted) {
+	if m.ID != c.committing {
+		return
+	}
 	c.committing = 0
 	if len(m.Codes) != len(c.rows) {
 		c.commitFailed(ctx)
