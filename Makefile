@@ -13,7 +13,11 @@ TESTSEEDS ?= 200
 # what the race detector watches: the packages with goroutines
 RACE      ?= ./actors/... ./partition/... ./cluster/... ./group/... ./transport/... ./cmd/...
 
-.PHONY: help build run test unit race fuzz tidy sim bench suites clean
+# what `make suites` runs, and where it writes score.md and score.json
+SUITES    ?= java,franz-go,franz-go-chaos,kcat,librdkafka,librdkafka-idempotent,librdkafka-consumer,librdkafka-noautocreate,librdkafka-sockem
+OUT       ?= bin/suites
+
+.PHONY: help build run test unit race fuzz tidy sim bench suites quick clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,12 +51,16 @@ sim: build  ## SEEDS simulated nodes with power failures, torn writes and I/O er
 bench: build  ## the machine's limit, Apache Kafka and troupe side by side
 	$(GO) run ./simulations/bench -troupe bin/troupe
 
-suites: build  ## test suites of other projects, compared with the lists of what passes
-	$(GO) run ./simulations/compat/suite -suite java,franz-go -troupe bin/troupe
+suites: build  ## test suites of other projects, compared with the lists of what passes (SUITES=a,b OUT=dir)
+	$(GO) run ./simulations/compat/suite -suite $(SUITES) -out $(OUT) -troupe bin/troupe
+
+quick: build  ## the quick tests of those suites: kcat and franz-go
+	$(GO) run ./simulations/compat/suite -quick -troupe bin/troupe
 
 clean:
 	rm -rf bin
 
 test: build race fuzz  ## everything that must hold; ends with the summary of the unit tests
 	bin/simulate --seeds 1..$(TESTSEEDS) --twice
+	$(MAKE) --no-print-directory quick
 	$(MAKE) --no-print-directory unit

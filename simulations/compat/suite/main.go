@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,10 +42,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for _, s := range scores {
-		if !s.ok() && !o.accept && !(o.quick && s.Lacks) {
-			os.Exit(1)
-		}
+	if !o.accept && slices.ContainsFunc(scores, func(s score) bool { return !s.ok() && !(o.quick && s.Lacks) }) {
+		os.Exit(1)
 	}
 }
 
@@ -60,7 +60,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.port, "port", 21592, "the broker listens on this port and the next one, of 127.0.0.1")
 	f.IntVar(&o.count, "count", 1, "how many times franz-go-chaos runs its tests")
 	only := f.String("only", "", "only tests whose whole name matches this expression")
-	f.BoolVar(&o.quick, "quick", false, "the quick tests of "+quickSuites+" instead; a tool that the machine lacks is named, and fails nothing")
+	f.BoolVar(&o.quick, "quick", false, "the quick tests of "+quickSuites+" instead; what the machine lacks is named, and fails nothing")
 	f.BoolVar(&o.accept, "accept", false, "write the expected lists of this tree anew; run in the root of the tree")
 	f.BoolVar(&o.keep, "keep", false, "keep the data directories and say where")
 	if err := f.Parse(args); err != nil {
@@ -153,7 +153,7 @@ func (o *options) one(ctx context.Context, s suite, dir string) (score, error) {
 	if len(sc.Trouble) == 0 {
 		sc.Results, err = o.measure(ctx, s, dir, only)
 		if err != nil {
-			sc.Trouble = append(sc.Trouble, err.Error())
+			sc.Trouble, sc.Lacks = append(sc.Trouble, err.Error()), errors.Is(err, errNotReady)
 		}
 	}
 	sc.Took = time.Since(began).Seconds()
@@ -170,13 +170,16 @@ func (o *options) one(ctx context.Context, s suite, dir string) (score, error) {
 	return sc, nil
 }
 
+// errNotReady marks a suite that could not be fetched or built.
+var errNotReady = errors.New("not ready")
+
 func (o *options) measure(ctx context.Context, s suite, dir string, only *regexp.Regexp) ([]result, error) {
 	cache := filepath.Join(o.cache, s.name())
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, err
 	}
 	if err := s.prepare(ctx, cache); err != nil {
-		return nil, fmt.Errorf("getting %s ready: %w", s.name(), err)
+		return nil, fmt.Errorf("getting %s ready: %w: %w", s.name(), errNotReady, err)
 	}
 	subject := process.Troupe(o.binary, o.loopback(0), o.loopback(1))
 	if o.against == "kafka" {

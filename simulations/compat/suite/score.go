@@ -19,7 +19,7 @@ type score struct {
 	Kafka   int      `json:"kafka_passes"` // of the same tests, by the expected list
 	Reasons []reason `json:"reasons,omitempty"`
 	Results []result `json:"results"`
-	Lacks   bool     `json:"lacks,omitempty"`   // a tool, so that nothing ran
+	Lacks   bool     `json:"lacks,omitempty"`   // what it needs of the machine, so that nothing ran
 	Trouble []string `json:"trouble,omitempty"` // why the suite could not run, or not whole
 }
 

@@ -89,7 +89,7 @@ func TestMissingToolIsNamedAndFailsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	sc, err := o.one(context.Background(), &lame{}, t.TempDir())
-	if err != nil || sc.ok() {
+	if err != nil || sc.ok() || !sc.Lacks {
 		t.Fatal(err, sc)
 	}
 	if text := markdown([]score{sc}); !strings.Contains(text, "COULD NOT RUN: java needs a unicorn: there is none (breed one)") {
