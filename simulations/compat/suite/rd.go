@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,8 +64,8 @@ func (s *rdSuite) settings() map[string]string {
 const (
 	// rdKafkaVersion is what the tests are told the broker is: the newest that this librdkafka knows.
 	rdKafkaVersion = "4.1.0"
-	// rdTestMax ends a process that does not end. The longest takes three minutes on an idle machine.
-	rdTestMax = 15 * time.Minute
+	// rdTestMax ends a process that does not end. The longest takes ten minutes on an idle machine.
+	rdTestMax = 30 * time.Minute
 	// rdParallel is told to the tests, which multiply their time limits by 1 + a third of it.
 	rdParallel = "-p6"
 )
@@ -187,18 +186,13 @@ func (s *rdSuite) process(ctx context.Context, env []string, dir string, w rdWor
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the tests start processes of their own
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
-	err := cmd.Run()
+	text, err := logged(cmd, filepath.Join(dir, w.number+w.sub+".log"))
 	if ctx.Err() == context.DeadlineExceeded {
 		err = fmt.Errorf("no end after %v", rdTestMax)
 	}
-	log := filepath.Join(dir, w.number+w.sub+".log")
-	if werr := os.WriteFile(log, out.Bytes(), 0o644); err == nil {
-		err = werr
-	}
-	found := rdSummary(out.String())
+	text = rdPlain(text)
+	found := rdSummary(text)
 	explained := slices.ContainsFunc(slices.Collect(maps.Values(found)), func(r result) bool { return !r.Passed && !r.Skipped })
 	for _, name := range s.mode.tests {
 		if rdWorkOf(name) != w {
@@ -209,16 +203,29 @@ func (s *rdSuite) process(ctx context.Context, env []string, dir string, w rdWor
 		r.Test = name
 		switch {
 		case !ok:
-			r.Why = fmt.Sprintf("no result: %v\n%s", err, quoteEnd(rdPlain(out.String())))
+			r.Why = fmt.Sprintf("no result: %v\n%s", err, quoteEnd(text))
 			r.Seconds = time.Since(began).Seconds()
 		case r.Passed && err != nil && !explained: // all pass, and still: for example threads that did not end with their test
-			r.Passed, r.Why = false, fmt.Sprintf("%v after the test passed\n%s", err, quoteEnd(rdPlain(out.String())))
-		case r.Passed && w.sub != "" && !strings.Contains(out.String(), "[ do_test_"+w.sub):
+			r.Passed, r.Why = false, fmt.Sprintf("%v after the test passed\n%s", err, quoteEnd(text))
+		case r.Passed && w.sub != "" && !strings.Contains(text, "[ do_test_"+w.sub):
 			r.Passed, r.Why = false, "no such sub-test ran"
 		}
 		results = append(results, r)
 	}
 	return results
+}
+
+// logged runs cmd with its output going to a file, which a person can follow, and returns what it says.
+func logged(cmd *exec.Cmd, name string) (string, error) {
+	out, err := os.Create(name)
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	ended := cmd.Run()
+	text, err := os.ReadFile(name)
+	return string(text), errors.Join(ended, err)
 }
 
 func quoteEnd(s string) string { return s[max(0, len(s)-quoteMax):] }
