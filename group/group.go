@@ -56,6 +56,11 @@ func (g *groupActor) Receive(ctx *actors.Context, msg any) {
 		g.seen++
 		g.offsets.DropTopics(m.topics, &g.out)
 		g.remove(ctx, nil, nil)
+	case *settingsChanged:
+		g.seen++
+		if g.consumer != nil {
+			g.consumer.Reconfigure(g.place.consumerConfig(g.id))
+		}
 	case *topicsChanged:
 		g.seen++
 		g.look = true
@@ -180,7 +185,7 @@ func (g *groupActor) give(ctx *actors.Context, m step.Command) {
 func (g *groupActor) machineFor(ctx *actors.Context, modern bool) step.Machine {
 	switch {
 	case modern && g.consumer == nil && g.empty() && !g.logged():
-		g.classic, g.consumer = nil, consumer.New(g.id, g.place.consumerConfig())
+		g.classic, g.consumer = nil, consumer.New(g.id, g.place.consumerConfig(g.id))
 	case g.machine() == nil:
 		g.classic = classic.New(g.id, g.place.classicConfig())
 	default:

@@ -326,6 +326,48 @@ func TestAGroupLearnsOfTopicsWithoutAHeartbeat(t *testing.T) {
 	})
 }
 
+func TestSettingsOfAGroupReachItsMembers(t *testing.T) {
+	w := newWorld(t)
+	w.topic("t", 1)
+	alter := func(ops ...protocol.AlterOp) {
+		t.Helper()
+		got := ask[*protocol.ConfigsAltered](w, w.controller(), &protocol.AlterConfigs{Resources: []protocol.AlterResource{{Type: protocol.ResourceGroup, Name: "g", Ops: ops}}})
+		if got.Resources[0].Failed() {
+			t.Fatalf("%+v", got)
+		}
+	}
+	first, other := w.beat("g", "m", 0), w.beat("h", "m", 0)
+	key := protocol.ConfigEntry{Key: "consumer.heartbeat.interval.ms", Value: "9000"}
+	alter(protocol.AlterOp{Op: protocol.ConfigSet, ConfigEntry: key}, protocol.AlterOp{Op: protocol.ConfigSet, ConfigEntry: protocol.ConfigEntry{Key: "consumer.session.timeout.ms", Value: "60000"}})
+	intervals := func() (out [2]time.Duration) {
+		for range 80 { // the longer nothing changed, the longer the interval
+			w.sim.RunFor(4 * time.Second)
+			out = [2]time.Duration{w.beat("g", "m", first.MemberEpoch).Interval, w.beat("h", "m", other.MemberEpoch).Interval}
+		}
+		return out
+	}
+	want := [2]time.Duration{9 * time.Second, 5 * time.Second}
+	if got := intervals(); got != want {
+		t.Errorf("intervals %v, want %v", got, want)
+	}
+	w.sim.RunFor(50 * time.Second) // longer than the session of others
+	if got := w.list(); !strings.Contains(got, "g Consumer Stable") || strings.Contains(got, "h Consumer Stable") {
+		t.Errorf("listed %q", got)
+	}
+	w.kill()
+	if got := w.beat("g", "m", first.MemberEpoch); got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	other = w.beat("h", "m", 0)
+	if got := intervals(); got != want {
+		t.Errorf("after a restart: %v, want %v", got, want)
+	}
+	alter(protocol.AlterOp{Op: protocol.ConfigDelete, ConfigEntry: protocol.ConfigEntry{Key: key.Key, Null: true}})
+	if got := intervals(); got[0] != got[1] {
+		t.Errorf("taken back: %v", got)
+	}
+}
+
 func TestWhoWaitsWhileTheProtocolChangesJoinsAgainAsItself(t *testing.T) {
 	w := newWorld(t)
 	w.topic("t", 2)

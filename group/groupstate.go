@@ -115,7 +115,7 @@ func (g *groupState) replayConsumer(key, value []byte) error {
 		if value == nil {
 			return nil
 		}
-		g.consumer = consumer.New(g.id, g.home.consumerConfig())
+		g.consumer = consumer.New(g.id, g.home.consumerConfig(g.id))
 	}
 	err := g.consumer.Replay(key, value)
 	if value == nil && !g.consumer.Exists() {

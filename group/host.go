@@ -74,6 +74,9 @@ func (h *Host) Receive(ctx *actors.Context, msg any) {
 	case *imageChanged:
 		h.follow(ctx)
 		h.deleted(ctx, m.delta)
+		if len(m.delta.GroupConfigs) > 0 {
+			h.tellGroups(ctx, &settingsChanged{groups: m.delta.GroupConfigs})
+		}
 	case *ensure:
 		h.ensure(ctx, m)
 	case *protocol.TopicsCreated:

@@ -67,6 +67,11 @@ type (
 	}
 	// topicsChanged says that there are other topics, or more partitions: groups that the broker assigns partitions to look.
 	topicsChanged struct{ control }
+	// settingsChanged names groups whose own settings changed.
+	settingsChanged struct {
+		control
+		groups []string // in order
+	}
 )
 
 // Between a shard and its children. A child is known by its entry, which it passes on and never looks into: one of a former life is

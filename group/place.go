@@ -63,10 +63,11 @@ func (p *place) classicConfig() classic.Config {
 	}
 }
 
-func (p *place) consumerConfig() consumer.Config {
+func (p *place) consumerConfig(id string) consumer.Config {
 	b := p.settings()
+	own := config.ResolveGroup(b, p.Images.Load().GroupConfig(id))
 	return consumer.Config{
-		SessionTimeout: b.Duration("group.consumer.session.timeout.ms"), HeartbeatInterval: b.Duration("group.consumer.heartbeat.interval.ms"),
+		SessionTimeout: own.ConsumerSession, HeartbeatInterval: own.ConsumerHeartbeat,
 		MaxSize: int(b.Int("group.consumer.max.size")), Assignors: b.List("group.consumer.assignors"),
 		RegexRefresh: b.Duration("group.consumer.regex.refresh.interval.ms"), NoClassic: strings.EqualFold(b.String("group.consumer.migration.policy"), "disabled"),
 	}

@@ -126,6 +126,8 @@ func (s *shard) rare(ctx *actors.Context, msg any) {
 		s.tell(ctx, m, anyChild)
 	case *topicsChanged:
 		s.tell(ctx, m, func(c *child) bool { return c.listed.group.Type == "Consumer" })
+	case *settingsChanged:
+		s.tell(ctx, m, func(c *child) bool { _, named := slices.BinarySearch(m.groups, c.id); return named })
 	case reloadChild:
 		s.reloadDue(ctx, m)
 	case actors.Terminated:

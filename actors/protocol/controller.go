@@ -125,6 +125,7 @@ type ResourceType int8
 const (
 	ResourceTopic  ResourceType = 2
 	ResourceBroker ResourceType = 4
+	ResourceGroup  ResourceType = 32
 )
 
 // ConfigOp is Kafka's AlterConfigOp.OpType.

@@ -21,7 +21,7 @@ func entries(pairs ...string) []protocol.ConfigEntry {
 }
 
 func TestTablesAgreeWithThemselves(t *testing.T) {
-	for what, table := range map[string][]Key{"topic": TopicKeys(), "broker": BrokerKeys()} {
+	for what, table := range map[string][]Key{"topic": TopicKeys(), "group": GroupKeys(), "broker": BrokerKeys()} {
 		for i, k := range table {
 			if i > 0 && table[i-1].Name == k.Name {
 				t.Errorf("%s key %s is there twice", what, k.Name)
@@ -40,11 +40,11 @@ func TestTablesAgreeWithThemselves(t *testing.T) {
 			for _, name := range k.Synonyms {
 				if s, ok := find(brokerTable, name); !ok {
 					t.Errorf("%s: synonym %s is not a broker key", k.Name, name)
-				} else if what == "topic" && k.Enforced != s.Enforced {
+				} else if what != "broker" && k.Enforced != s.Enforced {
 					t.Errorf("%s is enforced: %v, %s: %v", k.Name, k.Enforced, name, s.Enforced)
 				}
 			}
-			if what == "topic" && k.Synonyms != nil {
+			if what != "broker" && k.Synonyms != nil {
 				if f, _ := (&Values{}).lookup(k.Synonyms...); rescale(f.text, scale(f.key.Name)) != k.Default {
 					t.Errorf("%s: default %s, but %s of its synonym %s", k.Name, k.Default, f.text, f.key.Name)
 				}

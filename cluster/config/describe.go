@@ -34,16 +34,28 @@ func DescribeTopic(v Values, overrides []protocol.ConfigEntry, names []string) [
 	var out []Entry
 	for i := range topicTable {
 		if k := &topicTable[i]; names == nil || slices.Contains(names, k.Name) {
-			out = append(out, describeTopicKey(v, overrides, k))
+			out = append(out, describeKey(v, overrides, TopicSource, k))
 		}
 	}
 	return out
 }
 
-func describeTopicKey(v Values, overrides []protocol.ConfigEntry, k *Key) Entry {
+// DescribeGroup describes a group's settings like DescribeTopic.
+func DescribeGroup(v Values, overrides []protocol.ConfigEntry, names []string) []Entry {
+	var out []Entry
+	for i := range groupTable {
+		if k := &groupTable[i]; names == nil || slices.Contains(names, k.Name) {
+			out = append(out, describeKey(v, overrides, GroupSource, k))
+		}
+	}
+	return out
+}
+
+// describeKey describes a key of a resource whose own settings are overrides, and have that source.
+func describeKey(v Values, overrides []protocol.ConfigEntry, own Source, k *Key) Entry {
 	e := Entry{Name: k.Name, Source: DefaultSource, Type: k.Type, Sensitive: k.Sensitive(), Enforced: k.Enforced, Doc: k.Documentation(), Value: k.Default}
 	if text, ok := Find(overrides, k.Name); ok {
-		e.Synonyms = append(e.Synonyms, Synonym{Name: k.Name, Value: text, Source: TopicSource})
+		e.Synonyms = append(e.Synonyms, Synonym{Name: k.Name, Value: text, Source: own})
 	}
 	if k.Synonyms != nil {
 		e.Synonyms = append(e.Synonyms, v.synonyms(k.Synonyms)...)

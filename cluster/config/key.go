@@ -77,6 +77,7 @@ func scale(name string) int64 {
 // The tables in order of name.
 var (
 	topicTable  = sorted(topicKeys)
+	groupTable  = sorted(groupKeys)
 	brokerTable = sorted(brokerLogKeys, brokerNetworkKeys, brokerClusterKeys, brokerGroupKeys, brokerTransactionKeys, brokerSecurityKeys, brokerRemoteKeys)
 )
 
@@ -91,6 +92,12 @@ func TopicKeys() []Key { return topicTable }
 
 // BrokerKeys lists every broker key in order of name.
 func BrokerKeys() []Key { return brokerTable }
+
+// GroupKeys lists the settings of groups, in order of name.
+func GroupKeys() []Key { return groupTable }
+
+// GroupKey finds a group key.
+func GroupKey(name string) (*Key, bool) { return find(groupTable, name) }
 
 // TopicKey finds a topic key.
 func TopicKey(name string) (*Key, bool) { return find(topicTable, name) }

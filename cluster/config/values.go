@@ -16,6 +16,7 @@ const (
 	DynamicDefaultSource Source = 3
 	StaticBrokerSource   Source = 4
 	DefaultSource        Source = 5
+	GroupSource          Source = 8
 )
 
 // Values are a broker's settings by source, each sorted by key without duplicates (Sort). The zero value is a broker on defaults.

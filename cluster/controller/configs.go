@@ -106,6 +106,11 @@ func (d *decider) settingsOf(r protocol.AlterResource) ([]protocol.ConfigEntry, 
 			return nil, fault(protocol.BrokerIDNotRegistered, "No broker with id "+r.Name+" found.")
 		}
 		return d.img.BrokerConfig(protocol.NodeID(id)), protocol.Fault{}
+	case protocol.ResourceGroup:
+		if r.Name == "" {
+			return nil, fault(protocol.InvalidRequest, "Default group resources are not allowed.")
+		}
+		return d.img.GroupConfig(r.Name), protocol.Fault{}
 	}
 	return nil, fault(protocol.InvalidRequest, "Unknown resource type "+strconv.Itoa(int(r.Type)))
 }
@@ -155,8 +160,11 @@ func alterList(before string, op protocol.AlterOp) string {
 }
 
 func keyOf(kind protocol.ResourceType, name string) (*config.Key, bool) {
-	if kind == protocol.ResourceTopic {
+	switch kind {
+	case protocol.ResourceTopic:
 		return config.TopicKey(name)
+	case protocol.ResourceGroup:
+		return config.GroupKey(name)
 	}
 	return config.BrokerKey(name)
 }
@@ -165,6 +173,12 @@ func keyOf(kind protocol.ResourceType, name string) (*config.Key, bool) {
 func (d *decider) checkSettings(r protocol.AlterResource, has, will []protocol.ConfigEntry) protocol.Fault {
 	if r.Type == protocol.ResourceTopic {
 		return d.checkTopicSettings(will)
+	}
+	if r.Type == protocol.ResourceGroup {
+		if err := config.ValidateGroup(d.defaults(), will); err != nil {
+			return fault(protocol.InvalidConfig, err.Error())
+		}
+		return protocol.Fault{}
 	}
 	for _, e := range will {
 		if before, ok := config.Find(has, e.Key); ok && before == e.Value {

@@ -283,7 +283,7 @@ func nodeIDs(text string) []protocol.NodeID {
 // alterResource reads topic:name, broker:id or other:name, then key=value, key+=value, key-=value, key (delete), key=null.
 func alterResource(words []string) protocol.AlterResource {
 	kind, name, _ := strings.Cut(words[0], ":")
-	r := protocol.AlterResource{Name: name, Type: map[string]protocol.ResourceType{"topic": protocol.ResourceTopic, "broker": protocol.ResourceBroker}[kind]}
+	r := protocol.AlterResource{Name: name, Type: map[string]protocol.ResourceType{"topic": protocol.ResourceTopic, "broker": protocol.ResourceBroker, "group": protocol.ResourceGroup}[kind]}
 	for _, w := range words[1:] {
 		key, value, set := strings.Cut(w, "=")
 		op := protocol.AlterOp{Op: protocol.ConfigSet, ConfigEntry: protocol.ConfigEntry{Key: key, Value: value, Null: value == "null"}}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tidwall/btree"
+
 	"github.com/troupe-broker/troupe/actors/invariant"
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
@@ -21,6 +23,7 @@ func (m *Image) Apply(offset int64, records []Record) (*Image, Delta) {
 	f.img.topicsByID = m.topicsByID.Copy()
 	f.img.nodes = m.nodes.Copy()
 	f.img.brokers = m.brokers.Copy()
+	f.img.groups = m.groups.Copy()
 	f.img.features = m.features.Copy()
 	f.img.unified = m.unified.Copy()
 	for _, r := range records {
@@ -213,13 +216,21 @@ func (r *ConfigChanged) apply(f *fold) {
 		t.Config = r.change(t.Config)
 		f.delta.TopicConfigs = append(f.delta.TopicConfigs, t.ID)
 	case protocol.ResourceBroker:
-		entries, _ := f.img.brokers.Get(r.Name)
-		if entries = r.change(entries); len(entries) == 0 {
-			f.img.brokers.Delete(r.Name)
-		} else {
-			f.img.brokers.Set(r.Name, entries)
-		}
+		r.set(f.img.brokers)
 		f.delta.BrokerConfigs = append(f.delta.BrokerConfigs, r.Name)
+	case protocol.ResourceGroup:
+		r.set(f.img.groups)
+		f.delta.GroupConfigs = append(f.delta.GroupConfigs, r.Name)
+	}
+}
+
+// set changes the settings of one resource; one that has none is not there.
+func (r *ConfigChanged) set(all *btree.Map[string, []protocol.ConfigEntry]) {
+	entries, _ := all.Get(r.Name)
+	if entries = r.change(entries); len(entries) == 0 {
+		all.Delete(r.Name)
+	} else {
+		all.Set(r.Name, entries)
 	}
 }
 

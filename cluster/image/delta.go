@@ -16,13 +16,14 @@ type Delta struct {
 	TopicsDeleted []*Topic           // as they were last, in order of name
 	TopicConfigs  []protocol.TopicID // settings changed, also of created topics
 	BrokerConfigs []string           // broker ids; "" is the cluster-wide default
+	GroupConfigs  []string           // group ids
 	Nodes         []protocol.NodeID  // registered, changed or unregistered
 	Features      bool
 }
 
 // Empty reports that nothing changed but the offset.
 func (d *Delta) Empty() bool {
-	return len(d.Partitions)+len(d.TopicsCreated)+len(d.TopicsDeleted)+len(d.TopicConfigs)+len(d.BrokerConfigs)+len(d.Nodes) == 0 && !d.Features
+	return len(d.Partitions)+len(d.TopicsCreated)+len(d.TopicsDeleted)+len(d.TopicConfigs)+len(d.BrokerConfigs)+len(d.GroupConfigs)+len(d.Nodes) == 0 && !d.Features
 }
 
 // Merge appends a later delta.
@@ -33,6 +34,7 @@ func (d *Delta) Merge(later Delta) {
 	d.TopicsDeleted = append(d.TopicsDeleted, later.TopicsDeleted...)
 	d.TopicConfigs = append(d.TopicConfigs, later.TopicConfigs...)
 	d.BrokerConfigs = append(d.BrokerConfigs, later.BrokerConfigs...)
+	d.GroupConfigs = append(d.GroupConfigs, later.GroupConfigs...)
 	d.Nodes = append(d.Nodes, later.Nodes...)
 	d.Features = d.Features || later.Features
 	d.normalize()
@@ -53,8 +55,10 @@ func (d *Delta) normalize() {
 		slices.SortFunc(*ids, compareIDs)
 		*ids = slices.Compact(*ids)
 	}
-	slices.Sort(d.BrokerConfigs)
-	d.BrokerConfigs = slices.Compact(d.BrokerConfigs)
+	for _, names := range []*[]string{&d.BrokerConfigs, &d.GroupConfigs} {
+		slices.Sort(*names)
+		*names = slices.Compact(*names)
+	}
 	slices.Sort(d.Nodes)
 	d.Nodes = slices.Compact(d.Nodes)
 }

@@ -28,6 +28,7 @@ type Image struct {
 	topicsByID *btree.Map[string, *Topic] // the key is the 16 bytes of the id
 	nodes      *btree.Map[protocol.NodeID, *Node]
 	brokers    *btree.Map[string, []protocol.ConfigEntry] // dynamic settings by broker id, "" = cluster-wide
+	groups     *btree.Map[string, []protocol.ConfigEntry] // settings by group id
 	features   *btree.Map[string, int16]
 	unified    *btree.Map[string, string] // UnifyCollisions of the names that hold '.' or '_' -> name
 	partitions int
@@ -43,6 +44,7 @@ func Empty() *Image {
 		topicsByID:     btree.NewMap[string, *Topic](0),
 		nodes:          btree.NewMap[protocol.NodeID, *Node](0),
 		brokers:        btree.NewMap[string, []protocol.ConfigEntry](0),
+		groups:         btree.NewMap[string, []protocol.ConfigEntry](0),
 		features:       btree.NewMap[string, int16](0),
 		unified:        btree.NewMap[string, string](0),
 	}
@@ -115,6 +117,12 @@ func (m *Image) BrokerConfig(id protocol.NodeID) []protocol.ConfigEntry {
 // DefaultBrokerConfig lists the dynamic cluster-wide broker settings in order of key.
 func (m *Image) DefaultBrokerConfig() []protocol.ConfigEntry {
 	entries, _ := m.brokers.Get("")
+	return entries
+}
+
+// GroupConfig lists a group's own settings in order of key. A group need not exist to have some.
+func (m *Image) GroupConfig(id string) []protocol.ConfigEntry {
+	entries, _ := m.groups.Get(id)
 	return entries
 }
 

@@ -158,7 +158,7 @@ func step(t *rapid.T, live map[int]int, epochs map[[2]int]int, next *int) []Reco
 			Value: rapid.SampledFrom([]string{"1", "2"}).Draw(t, "value"), Null: rapid.Bool().Draw(t, "null"),
 		}}
 	case 5:
-		return []Record{&ConfigChanged{Resource: protocol.ResourceBroker, Name: rapid.SampledFrom([]string{"", "1"}).Draw(t, "broker"), Key: "k", Value: "v", Null: rapid.Bool().Draw(t, "null")}}
+		return []Record{&ConfigChanged{Resource: rapid.SampledFrom([]protocol.ResourceType{protocol.ResourceBroker, protocol.ResourceGroup}).Draw(t, "resource"), Name: rapid.SampledFrom([]string{"", "1"}).Draw(t, "broker"), Key: "k", Value: "v", Null: rapid.Bool().Draw(t, "null")}}
 	case 6:
 		return []Record{&FeatureLevelSet{Name: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "feature"), Level: rapid.Int16Range(0, 2).Draw(t, "level")}}
 	default:

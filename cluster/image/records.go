@@ -90,7 +90,7 @@ type PartitionChanged struct {
 	Adding, Removing, ELR, LastKnownELR []protocol.NodeID
 }
 
-// ConfigChanged sets one key of a topic (by name) or broker (by id; "" is the cluster-wide default) or, with Null, removes it
+// ConfigChanged sets one key of a topic (by name), broker (by id; "" is the cluster-wide default) or group (by id) or, with Null, removes it
 // (ConfigRecord).
 type ConfigChanged struct {
 	Resource protocol.ResourceType

@@ -30,6 +30,9 @@ func (m *Image) Records(f func(Record) bool) {
 	m.brokers.Scan(func(name string, entries []protocol.ConfigEntry) bool {
 		return settings(protocol.ResourceBroker, name, entries, yield)
 	})
+	m.groups.Scan(func(id string, entries []protocol.ConfigEntry) bool {
+		return settings(protocol.ResourceGroup, id, entries, yield)
+	})
 	m.topics.Scan(func(_ string, t *Topic) bool { return t.records(yield) })
 	if m.NextProducerID > 0 {
 		yield(&ProducerIDsReserved{Node: protocol.NoNode, Epoch: -1, First: m.NextProducerID - 1, Next: m.NextProducerID})
@@ -84,6 +87,11 @@ func (m *Image) Hash() uint64 {
 	}
 	m.brokers.Scan(func(name string, entries []protocol.ConfigEntry) bool {
 		h.text(name)
+		h.entries(entries)
+		return true
+	})
+	m.groups.Scan(func(id string, entries []protocol.ConfigEntry) bool {
+		h.text(id)
 		h.entries(entries)
 		return true
 	})

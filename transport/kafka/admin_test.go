@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -600,5 +601,31 @@ func BenchmarkMetadataOfTenThousandPartitions(b *testing.B) {
 		c.push(12, all)
 		c.drain()
 		c.stream, c.asked = c.stream[:0], nil
+	}
+}
+
+func TestSettingsOfGroups(t *testing.T) {
+	w := newWorld(t)
+	w.apply(&image.ConfigChanged{Resource: protocol.ResourceGroup, Name: "g", Key: "consumer.session.timeout.ms", Value: "50000"})
+	c := w.connect()
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	req.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: 32, ResourceName: "g"}, {ResourceType: 32}}
+	resp := ask[*kmsg.DescribeConfigsResponse](c, 4, req)
+	var got []string
+	for _, row := range resp.Resources[0].Configs {
+		got = append(got, fmt.Sprint(row.Name, "=", *row.Value, " ", int8(row.Source)))
+	}
+	if want := []string{"consumer.heartbeat.interval.ms=5000 5", "consumer.session.timeout.ms=50000 8"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if code := resp.Resources[1].ErrorCode; code != int16(protocol.InvalidRequest) {
+		t.Errorf("without a name: %d", code)
+	}
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	alter.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: 32}, {ResourceType: 16, ResourceName: "g"}}
+	for _, row := range ask[*kmsg.IncrementalAlterConfigsResponse](c, 1, alter).Resources {
+		if row.ErrorCode != int16(protocol.InvalidRequest) {
+			t.Errorf("%+v", row)
+		}
 	}
 }

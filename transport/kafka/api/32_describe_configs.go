@@ -20,7 +20,7 @@ import (
 // Version history:
 //   - v1: synonyms (KIP-226); v3: documentation and types (KIP-569); v4: flexible
 //
-// Skipped: broker loggers, client metrics and groups, which are INVALID_REQUEST.
+// Skipped: broker loggers and client metrics, which are INVALID_REQUEST.
 //
 // Source: ConfigHelper.describeConfigs.
 
@@ -63,8 +63,12 @@ func (s *Server) describe(kind protocol.ResourceType, name string, keys []string
 	switch {
 	case kind == protocol.ResourceTopic:
 		return s.describeTopic(s.Images.Load(), name, keys)
+	case kind == protocol.ResourceGroup && name == "":
+		return invalid("Group name must not be empty")
+	case kind == protocol.ResourceGroup:
+		return config.DescribeGroup(s.values(), s.Images.Load().GroupConfig(name), keys), protocol.Fault{}
 	case kind != protocol.ResourceBroker:
-		return invalid("Unsupported resource type: " + strconv.Itoa(int(kind)) + "; topics (2) and brokers (4) are")
+		return invalid("Unsupported resource type: " + strconv.Itoa(int(kind)) + "; topics (2), brokers (4) and groups (32) are")
 	case name == "":
 		return config.DescribeBrokerDefaults(s.values(), keys), protocol.Fault{}
 	}

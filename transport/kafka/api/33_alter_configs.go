@@ -99,8 +99,12 @@ func badAlteration(r protocol.AlterResource, times int) string {
 		if _, err := strconv.ParseInt(r.Name, 10, 32); err != nil && r.Name != "" {
 			return "Broker id must be an integer, but it is: " + strconv.Quote(r.Name)
 		}
+	case protocol.ResourceGroup:
+		if r.Name == "" {
+			return "Default group resources are not allowed."
+		}
 	default:
-		return "Unsupported resource type: " + strconv.Itoa(int(r.Type)) + "; topics (2) and brokers (4) are"
+		return "Unsupported resource type: " + strconv.Itoa(int(r.Type)) + "; topics (2), brokers (4) and groups (32) are"
 	}
 	seen := map[string]bool{}
 	for _, op := range r.Ops {

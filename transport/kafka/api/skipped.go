@@ -39,7 +39,7 @@ var skipped = map[int16]string{
 	49: "client quotas are not enforced",                                                              // AlterClientQuotas
 	71: "no receiver of client metrics: advertising it would make every modern client push (KIP-714)", // GetTelemetrySubscriptions
 	72: "no receiver of client metrics: advertising it would make every modern client push (KIP-714)", // PushTelemetry
-	74: "there are no config resources but topics and brokers, which other requests list",             // ListConfigResources
+	74: "there are no config resources but topics, brokers and groups, which other requests list",     // ListConfigResources
 
 	52: kraftInternal, // Vote
 	53: kraftInternal, // BeginQuorumEpoch
