@@ -53,6 +53,7 @@ const (
 	ZombieAdmitted
 	PendingVisible
 	AbortCommitsOffsets
+	EndOfNext
 	CompactNewest
 	CompactMarkers
 	count
@@ -105,6 +106,7 @@ var Table = []Entry{
 	{ZombieAdmitted, "zombie-admitted", "requests of a fenced producer are taken (D7, KAFKA-9600)"},
 	{PendingVisible, "pending-visible", "offsets of a transaction count before it is committed"},
 	{AbortCommitsOffsets, "abort-commits-offsets", "offsets of an aborted transaction count"},
+	{EndOfNext, "end-of-next", "an EndTxn that arrives late ends the next transaction (D3, KAFKA-17754)"},
 	{CompactNewest, "compact-newest", "compaction removes the newest record of a key"},
 	{CompactMarkers, "compact-markers", "compaction removes markers whose records stay (redpanda 4ce65523af)"},
 }

@@ -36,6 +36,8 @@ func (t *Transaction) end(now step.Now, c *protocol.EndTransaction, out *step.Ou
 		return t.decideEnd(now, c, out)
 	case !repeated:
 		return protocol.InvalidTxnState, true
+	case cur.status == Ongoing && mutation.Is(mutation.EndOfNext):
+		return t.decideEnd(now, c, out)
 	case cur.status == Empty || cur.status == Ongoing:
 		return protocol.ProducerFenced, true
 	case cur.committed() != c.Commit:

@@ -39,6 +39,12 @@ func quietPlan(s *sim.Stream) Plan {
 	return p
 }
 
+// copying makes a plan one of exactly-once copies.
+func copying(p *Plan) {
+	p.Coordinators, p.Span = true, 6*time.Second
+	p.Clients.Copiers, p.Clients.Producers, p.Clients.Consumers = 2, 1, 1
+}
+
 // directed are the scenarios for bugs that other systems had. The ids are those of the bug catalogue.
 var directed = []scenario{
 	{
@@ -141,6 +147,49 @@ var directed = []scenario{
 		name: "fsync-fails", doc: "fsync fails once and drops its pages: nothing of it may count, before or after the restart (D-EIO)",
 		shape: func(p *Plan, s *sim.Stream) {
 			p.SyncErrors, p.Kills, p.PowerLosses = 700*time.Millisecond, 2*time.Second, 2*time.Second
+		},
+	},
+	{
+		name: "d3-end-again", doc: "copies in short transactions, whose ends arrive again later, and zombies with their id (D3, D7, J5, G4)",
+		shape: func(p *Plan, s *sim.Stream) {
+			copying(p)
+			p.Clients.Copiers, p.Clients.Pace, p.Link.Reset, p.Kills = 3, 10*time.Millisecond, 0.01, 2*time.Second
+		},
+	},
+	{
+		name: "d11-coordinator-dies", doc: "the node dies again and again between the decision over a transaction and its markers (D11, D15, G5; KAFKA-16352)",
+		shape: func(p *Plan, s *sim.Stream) {
+			copying(p)
+			p.Clients.Transactors, p.Kills, p.CrashPoints, p.Downtime = 2, 500*time.Millisecond, 300*time.Millisecond, 5*time.Millisecond
+		},
+	},
+	{
+		name: "d12-full-disk", doc: "offsets and transactions are decided on a disk that is full or fails (D9, D12; KAFKA-9666, KAFKA-15784)",
+		shape: func(p *Plan, s *sim.Stream) {
+			copying(p)
+			p.Clients.Committers, p.Clients.Members = 2, 2
+			p.FullDisks, p.WriteErrors, p.SyncErrors, p.Kills = time.Second, 2*time.Second, 3*time.Second, 3*time.Second
+		},
+	},
+	{
+		name: "e-members-come-and-go", doc: "many members of both generations come, go, die and sleep, and nothing else is broken (E1-E5, E8, J1)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Span = true, 10*time.Second
+			p.Clients.Members, p.Clients.ModernMembers, p.Clients.Partitions, p.Clients.Producers = 6, 5, 4, 1
+		},
+	},
+	{
+		name: "e7-offsets-through-restarts", doc: "offsets of many groups are committed while power goes and the node restarts; the log of offsets is compacted (E7, 2.4-j3)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Clients.Committers, p.Clients.Producers, p.Clients.Pace = true, 4, 1, 5*time.Millisecond
+			p.PowerLosses, p.Kills, p.CleanStops, p.Downtime, p.SegmentBytes = 600*time.Millisecond, time.Second, 2*time.Second, 5*time.Millisecond, s.Between(600, 3000)
+		},
+	},
+	{
+		name: "g7-compacted-transactions", doc: "compaction meets transactions that are open, aborted and half compacted, through crashes (G7, G13)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Clients.Compacted, p.Clients.Transactors, p.Clients.Producers = true, 1, 3, 1
+			p.CrashPoints, p.SegmentBytes, p.Clients.Topics = time.Second, s.Between(600, 2500), 1
 		},
 	},
 }

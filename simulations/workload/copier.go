@@ -19,6 +19,7 @@ const copierGroup = "copiers"
 // transaction, and it finds out by being fenced.
 type Copier struct {
 	coordinated
+	stray           client // what was sent long ago arrives by it
 	process         int
 	member          *Member
 	transactionalID string
@@ -66,6 +67,8 @@ func startCopier(s *Stage, name, transactionalID string, twins int) *Copier {
 		c.pinned[0], c.pinned[26], c.pinned[28] = int16(3+c.rng.IntN(9)), int16(c.rng.IntN(5)), int16(3+c.rng.IntN(2))
 	}
 	c.pinned[24] = 3
+	c.stray = newClient(s, name+"-stray")
+	c.stray.dial()
 	c.member = newMember(s, name+"-member", copierGroup)
 	c.member.topics, c.member.gentle = c.inputs, true
 	c.member.Given, c.member.Taken = c.given, func() { c.owned, c.positions = nil, nil }
@@ -121,6 +124,7 @@ func (c *Copier) step() {
 	}
 }
 
+// later does the next thing after a pause.
 func (c *Copier) later() {
 	wait := c.stage.Pace
 	if c.stage.stopped {

@@ -156,8 +156,26 @@ func (c *Copier) end() {
 	}, func() { x.endLost = true }, func() { x.endLost = true; c.giveUp() })
 }
 
+// endAgain lets the request that ended a transaction, or its opposite, arrive once more while the next one goes on (TV2): it must not end
+// that one (D3).
+func (c *Copier) endAgain(x *copying) {
+	req := kmsg.NewPtrEndTxnRequest()
+	req.Version, req.TransactionalID, req.ProducerID, req.ProducerEpoch = 5, c.transactionalID, c.id.id, c.id.epoch
+	req.Commit = x.commit != (c.rng.IntN(2) == 0)
+	c.stage.env.After(c.pause(4*c.stage.Pace), func() {
+		c.stray.call(req, func(r kmsg.Response, err error) {
+			if err == nil {
+				c.stage.sometimes("EndTxn of the transaction before answered "+protocol.Code(r.(*kmsg.EndTxnResponse).ErrorCode).Name(), true)
+			}
+		})
+	})
+}
+
 func (c *Copier) ended(x *copying, resp *kmsg.EndTxnResponse) {
 	c.stage.saw("EndTxn", 0)
+	if resp.Version >= 5 && c.rng.IntN(8) == 0 {
+		c.endAgain(x)
+	}
 	if id := (producerState{resp.ProducerID, resp.ProducerEpoch}); resp.Version >= 5 && id != c.id {
 		c.id, c.sequences = id, map[protocol.TopicPartition]int32{}
 	}
