@@ -109,6 +109,9 @@ func TestCompactionOfARunningNode(t *testing.T) {
 					t.Fatalf("read %v after a start, not %v", got, want)
 				}
 			}
+			if err := w.stop(); err != nil { // else the cleaner may be at work again
+				t.Fatal(err)
+			}
 			for _, e := range w.files(tp0) {
 				if strings.Contains(e, ".cleaned") || strings.Contains(e, ".swap") {
 					t.Errorf("%s is left", e)
