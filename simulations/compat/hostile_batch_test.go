@@ -105,27 +105,27 @@ func produceOf(version, acks int16, records []byte) *kmsg.ProduceRequest {
 
 // The codes of Kafka that hostile input meets.
 const (
-	none                 = 0
-	offsetOutOfRange     = 1
-	corruptMessage       = 2
-	unknownTopic         = 3
-	messageTooLarge      = 10
-	invalidTopic         = 17
-	invalidRequiredAcks  = 21
-	invalidTimestamp     = 32
-	unsupportedVersion   = 35
-	topicExists          = 36
-	invalidPartitions    = 37
-	invalidReplication   = 38
-	invalidRequest       = 42
-	policyViolation      = 44
-	invalidTxnState      = 48
-	unknownLeaderEpoch   = 75
-	unsupportedCodec     = 76
-	offsetNotAvailable   = 78
-	invalidRecord        = 87
-	unknownTopicIDCode   = 100
-	fetchSessionNotFound = 70
+	none                   = 0
+	offsetOutOfRange       = 1
+	corruptMessage         = 2
+	unknownTopic           = 3
+	messageTooLarge        = 10
+	invalidTopic           = 17
+	invalidRequiredAcks    = 21
+	invalidTimestamp       = 32
+	unsupportedVersion     = 35
+	topicExists            = 36
+	invalidPartitions      = 37
+	invalidReplication     = 38
+	invalidRequest         = 42
+	policyViolation        = 44
+	transactionalIDRefused = 53 // TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+	unknownLeaderEpoch     = 75
+	unsupportedCodec       = 76
+	offsetNotAvailable     = 78
+	invalidRecord          = 87
+	unknownTopicIDCode     = 100
+	fetchSessionNotFound   = 70
 )
 
 // hostileBatches sends batches one by one; nothing of what is refused may be in the log afterwards.
@@ -157,7 +157,7 @@ func hostileBatches(t *testing.T) {
 			put64(record.ProducerIDAt, 1)(b)
 			put16(record.ProducerEpochAt, 0)(b)
 			put32(record.BaseSequenceAt, 0)(b)
-		}), invalidTxnState},
+		}), transactionalIDRefused},
 		{"unknown codec", with(put16(record.AttributesAt, 7)), unsupportedCodec},
 		{"claims gzip and is not", with(put16(record.AttributesAt, 1)), invalidRecord},
 		{"two batches", append(bytes.Clone(good), good...), invalidRecord},
