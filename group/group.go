@@ -311,40 +311,33 @@ func (g *groupActor) describeFailed(ctx *actors.Context, m *protocol.DescribeGro
 	})
 }
 
-// deleteOffsets removes positions of topics nobody is subscribed to. Source: ClassicGroup.validateOffsetDelete,
-// OffsetMetadataManager.deleteOffsets.
+// deleteOffsets removes positions of topics nobody is subscribed to. Source: OffsetMetadataManager.deleteOffsets.
 func (g *groupActor) deleteOffsets(ctx *actors.Context, m *protocol.DeleteOffsets) {
-	switch {
-	case !g.exists():
+	if !g.exists() {
 		fail(ctx, m, protocol.GroupIDNotFound)
 		return
-	case g.classic != nil && !g.classic.Empty() && g.classic.ProtocolType() != "consumer":
-		fail(ctx, m, protocol.NonEmptyGroup)
+	}
+	if code := g.member().CheckDeleteOffsets(); code != protocol.None {
+		fail(ctx, m, code)
 		return
 	}
-	var subscribed func(string) bool
-	if machine := g.machine(); machine != nil && !machine.Empty() {
-		subscribed = machine.Subscribed
-	}
-	g.offsets.Delete(m, subscribed, &g.out)
+	g.offsets.Delete(m, g.member().Subscribed, &g.out)
 	g.remove(ctx, g.out.Replies, nil)
 }
 
-// deleteGroup removes a group without members. Nothing of it is under way. Source: ClassicGroup.validateDeleteGroup,
-// GroupCoordinatorShard.deleteGroups.
+// deleteGroup removes a group without members. Nothing of it is under way. Source: GroupCoordinatorShard.deleteGroups.
 func (g *groupActor) deleteGroup(ctx *actors.Context, m *protocol.DeleteGroup) {
-	machine := g.machine()
-	switch {
-	case !g.exists():
+	if !g.exists() {
 		fail(ctx, m, protocol.GroupIDNotFound)
 		return
-	case machine != nil && !machine.Empty():
-		fail(ctx, m, protocol.NonEmptyGroup)
+	}
+	if code := g.member().CheckDelete(); code != protocol.None {
+		fail(ctx, m, code)
 		return
 	}
 	g.offsets.DeleteAll(&g.out)
 	if g.logged() {
-		g.out.Records = append(g.out.Records, machine.Tombstone()...)
+		g.out.Records = append(g.out.Records, g.machine().Tombstone()...)
 	}
 	g.remove(ctx, []step.Reply{{Command: m, To: m.ReplyTo, Msg: m.Failed(protocol.None)}}, nil)
 }
@@ -371,32 +364,15 @@ func (g *groupActor) remove(ctx *actors.Context, replies []step.Reply, then step
 // sweep removes what has expired, and the group with it if nothing else is left. Source: GroupMetadataManager.cleanupExpiredOffsets,
 // KIP-211.
 func (g *groupActor) sweep(ctx *actors.Context) {
-	expiry, ok := g.expiry()
+	since, subscribed, ok := g.member().Expiry()
 	if !ok || g.busy() || g.commits > 0 || len(g.held) > 0 {
 		return
 	}
+	expiry := offsets.Expiry{Retention: g.place.settings().Duration("offsets.retention.minutes"), EmptySince: since, Subscribed: subscribed}
 	if all := g.offsets.Expire(g.now(ctx), expiry, &g.out); all && g.logged() && !g.joined() {
 		g.out.Records = append(g.out.Records, g.machine().Tombstone()...)
 	}
 	g.remove(ctx, nil, nil)
-}
-
-// expiry is when offsets of this group expire; ok is false if none do. Source: ClassicGroup.offsetExpirationCondition,
-// ModernGroup.offsetExpirationCondition.
-func (g *groupActor) expiry() (x offsets.Expiry, ok bool) {
-	x.Retention = g.place.settings().Duration("offsets.retention.minutes")
-	switch {
-	case g.consumer != nil:
-		x.Subscribed = g.consumer.Subscribed
-	case g.classic == nil || g.classic.ProtocolType() == "":
-	case g.classic.Empty():
-		x.EmptySince = g.classic.EmptySince()
-	case g.classic.State() == "Stable" && g.classic.ProtocolType() == "consumer":
-		x.Subscribed = g.classic.Subscribed // of everything, if that is not known
-	default:
-		return x, false
-	}
-	return x, true
 }
 
 func isDeletion(m step.Command) bool {

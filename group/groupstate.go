@@ -3,6 +3,7 @@ package group
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -52,7 +53,10 @@ type membership interface {
 	step.Machine
 	CheckCommit(*protocol.CommitOffsets) protocol.Code
 	CheckFetch(*protocol.FetchOffsets) protocol.Code
+	CheckDelete() protocol.Code
+	CheckDeleteOffsets() protocol.Code
 	Subscribed(topic string) bool
+	Expiry() (since time.Time, subscribed func(topic string) bool, ok bool)
 	Empty() bool
 	Listed() protocol.ListedGroup
 	Tombstone() []step.Record

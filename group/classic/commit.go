@@ -51,21 +51,26 @@ func (g *Group) CheckDeleteOffsets() protocol.Code {
 	return protocol.None
 }
 
-// RetainedSince says from what time on an offset counts as not in use, if it was committed at the time committed; ok is false while it
-// is in use. Offsets of a group of consumers expire without them being told if none of them is subscribed to the topic.
-// Source: ClassicGroup.offsetExpirationCondition, OffsetMetadataManager.cleanupExpiredOffsets.
-func (g *Group) RetainedSince(topic string, committed time.Time) (since time.Time, ok bool) {
+// CheckDelete says whether the group may be deleted. Source: ClassicGroup.validateDeleteGroup.
+func (g *Group) CheckDelete() protocol.Code {
+	if g.state != empty {
+		return protocol.NonEmptyGroup
+	}
+	return protocol.None
+}
+
+// Expiry says which offsets of the group expire: those of topics that are not subscribed (nil: of all topics), counted from since, or
+// from their commit if since is zero. ok is false if none do. Source: ClassicGroup.offsetExpirationCondition.
+func (g *Group) Expiry() (since time.Time, subscribed func(topic string) bool, ok bool) {
 	switch {
 	case g.protocolType == "":
-		return committed, true
-	case g.state == empty && g.since >= 0:
-		return g.EmptySince(), true
+		return time.Time{}, nil, true
 	case g.state == empty:
-		return committed, true
-	case g.protocolType == consumerType && g.topicsKnown && g.state == stable:
-		return committed, !g.Subscribed(topic)
+		return g.EmptySince(), nil, true
+	case g.state == stable && g.protocolType == consumerType:
+		return time.Time{}, g.Subscribed, true // of everything, if that is not known
 	}
-	return time.Time{}, false
+	return time.Time{}, nil, false
 }
 
 // Subscribed reports whether a member is subscribed to the topic, as of the beginning of the generation. If what the consumers said
@@ -141,10 +146,9 @@ func (g *Group) describe(in *protocol.DescribeGroup) *protocol.GroupDescribed {
 }
 
 // delete removes a group that has no members; the group's actor adds the tombstones of its offsets to the same batch.
-// Source: ClassicGroup.validateDeleteGroup.
 func (g *Group) delete(in *protocol.DeleteGroup, out *step.Out) {
-	if g.state != empty {
-		reply(out, in, in.ReplyTo, in.Failed(protocol.NonEmptyGroup))
+	if code := g.CheckDelete(); code != protocol.None {
+		reply(out, in, in.ReplyTo, in.Failed(code))
 		return
 	}
 	g.writing = deleted

@@ -76,26 +76,25 @@ func TestOffsetsAreRetainedWhileInUse(t *testing.T) {
 	w, _ := lone(t, "consumer", consumerSaid("t"))
 	garbled, _ := lone(t, "consumer", []byte{0})
 	opaque, _ := lone(t, "connect", nil)
-	committed := time.UnixMilli(5)
 	for _, c := range []struct {
-		name  string
-		g     *Group
-		topic string
-		since time.Time
-		ok    bool
+		name    string
+		g       *Group
+		topic   string
+		expires bool
 	}{
-		{"subscribed", w.g, "t", committed, false},
-		{"not subscribed", w.g, "u", committed, true},
-		{"garbled", garbled.g, "u", time.Time{}, false},
-		{"not a consumer", opaque.g, "u", time.Time{}, false},
-		{"never joined", New("n", testConfig), "t", committed, true},
+		{"subscribed", w.g, "t", false},
+		{"not subscribed", w.g, "u", true},
+		{"garbled", garbled.g, "u", false},
+		{"not a consumer", opaque.g, "u", false},
+		{"never joined", New("n", testConfig), "t", true},
 	} {
-		if since, ok := c.g.RetainedSince(c.topic, committed); ok != c.ok || ok && !since.Equal(c.since) {
-			t.Errorf("%s: since %v, %v", c.name, since, ok)
+		since, subscribed, ok := c.g.Expiry()
+		if expires := ok && (subscribed == nil || !subscribed(c.topic)); expires != c.expires || !since.IsZero() {
+			t.Errorf("%s: expires %v, since %v", c.name, expires, since)
 		}
 	}
 	w.wait(t, time.Minute)
-	if since, ok := w.g.RetainedSince("t", committed); !ok || !since.Equal(time.UnixMilli(1_700_000_013_000)) || !since.Equal(w.g.EmptySince()) {
+	if since, subscribed, ok := w.g.Expiry(); !ok || subscribed != nil || !since.Equal(time.UnixMilli(1_700_000_013_000)) || !since.Equal(w.g.EmptySince()) {
 		t.Errorf("empty: since %v, %v", since, ok)
 	}
 }

@@ -1,12 +1,14 @@
 package consumer
 
 import (
+	"time"
+
 	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
-// CheckCommit says whether the sender may commit. A member of the consumer protocol has to know its codes. One whose epoch is older than the group's knowledge of it may still commit to what it
-// has had since before that epoch. Source: ConsumerGroup.validateOffsetCommit of 4.3 (KIP-1251), OffsetMetadataManager.
+// CheckCommit says whether the sender may commit. A member of the consumer protocol has to know its codes. One whose epoch is older than
+// the group's knowledge of it may still commit to what it has had since before that epoch. Source: ConsumerGroup.validateOffsetCommit of 4.3 (KIP-1251), OffsetMetadataManager.
 func (g *Group) CheckCommit(c *protocol.CommitOffsets) protocol.Code {
 	epoch := c.Generation
 	transactional := c.TransactionalID != "" || c.ProducerID != protocol.NoProducerID
@@ -73,4 +75,22 @@ func (g *Group) CheckFetch(c *protocol.FetchOffsets) protocol.Code {
 		return protocol.IllegalGeneration
 	}
 	return protocol.StaleMemberEpoch
+}
+
+// CheckDelete says whether the group may be deleted. Source: ConsumerGroup.validateDeleteGroup.
+func (g *Group) CheckDelete() protocol.Code {
+	if !g.Empty() {
+		return protocol.NonEmptyGroup
+	}
+	return protocol.None
+}
+
+// CheckDeleteOffsets says whether offsets of topics that are not Subscribed may be deleted: always, as that is known.
+// Source: ConsumerGroup.validateOffsetDelete.
+func (g *Group) CheckDeleteOffsets() protocol.Code { return protocol.None }
+
+// Expiry says which offsets of the group expire: those of topics that are not subscribed, counted from their commit (since is zero).
+// Source: ModernGroup.offsetExpirationCondition.
+func (g *Group) Expiry() (since time.Time, subscribed func(topic string) bool, ok bool) {
+	return time.Time{}, g.Subscribed, true
 }

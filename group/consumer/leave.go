@@ -106,8 +106,8 @@ func (g *Group) deleteGroup(c *protocol.DeleteGroup, out *step.Out) {
 	switch {
 	case !g.exists:
 		reply(out, c, c.ReplyTo, c.Failed(protocol.GroupIDNotFound))
-	case !g.Empty():
-		reply(out, c, c.ReplyTo, c.Failed(protocol.NonEmptyGroup))
+	case g.CheckDelete() != protocol.None:
+		reply(out, c, c.ReplyTo, c.Failed(g.CheckDelete()))
 	default:
 		out.Records = append(out.Records, g.Tombstone()...)
 		reply(out, c, c.ReplyTo, c.Failed(protocol.None))
