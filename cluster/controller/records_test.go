@@ -2,11 +2,11 @@ package controller
 
 import (
 	"errors"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/troupe-broker/troupe/actors/actortest"
 	"github.com/troupe-broker/troupe/actors/codec"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/image"
@@ -18,17 +18,7 @@ func TestRecordTableIsPinned(t *testing.T) {
 	for _, e := range recordTable.Entries() {
 		out.WriteString(recordTable.Describe(e.ID) + "\n")
 	}
-	const file = "testdata/records.txt"
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compare(t, out.String(), string(want))
+	actortest.Golden(t, "testdata/records.txt", out.String())
 }
 
 func sampleRecords() []image.Record {

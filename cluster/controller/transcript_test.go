@@ -2,62 +2,30 @@ package controller
 
 import (
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/actortest"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/config"
 	"github.com/troupe-broker/troupe/cluster/image"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write what the machine does into testdata")
-
 // A transcript is a file of commands ("> ...") and what followed from them. Words of a command are separated by blanks, resources of
 // one command by a slash. Commit a change only if you can explain it.
 func TestTranscripts(t *testing.T) {
-	files, _ := filepath.Glob("testdata/*.transcript")
-	if len(files) == 0 {
-		t.Fatal("no transcripts")
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".transcript"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := replay(t, string(want))
-			if *rewrite {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			compare(t, got, string(want))
-		})
-	}
-}
-
-func compare(t *testing.T, got, want string) {
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range max(len(g), len(w)) {
-		if i >= len(g) || i >= len(w) || g[i] != w[i] {
-			t.Fatalf("line %d:\n got %q\nwant %q", i+1, line(g, i), line(w, i))
+	actortest.Transcripts(t, "testdata/*.transcript", func(t *testing.T) func(string) string {
+		s := newStage(t)
+		return func(command string) string {
+			s.out.Reset()
+			s.run(command)
+			return s.out.String()
 		}
-	}
-}
-
-func line(lines []string, i int) string {
-	if i >= len(lines) {
-		return "(end)"
-	}
-	return lines[i]
+	})
 }
 
 // stage is a controller without raft.
@@ -73,20 +41,6 @@ func newStage(t *testing.T) *stage {
 	s := &stage{t: t, img: image.Empty(), rand: rand.New(rand.NewPCG(1, 2))}
 	s.now = Now{Wall: time.Unix(1_700_000_000, 0), Rand: s.rand.Uint64, Self: 1}
 	return s
-}
-
-func replay(t *testing.T, text string) string {
-	s := newStage(t)
-	for _, l := range strings.Split(text, "\n") {
-		if l == "" || strings.HasPrefix(l, "#") {
-			s.out.WriteString(l + "\n")
-		}
-		if command, ok := strings.CutPrefix(l, "> "); ok {
-			s.out.WriteString(l + "\n")
-			s.run(command)
-		}
-	}
-	return strings.TrimRight(s.out.String(), "\n") + "\n"
 }
 
 // run carries out one command and prints answer and records.

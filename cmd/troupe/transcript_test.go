@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,9 +12,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write what the commands print into the transcripts")
+	"github.com/troupe-broker/troupe/actors/actortest"
+)
 
 // TestTranscripts runs every session in testdata/*.txt against a Kafka of its own. A session is a shell transcript:
 //
@@ -63,32 +62,7 @@ func checkTranscript(t *testing.T, name string, port int) {
 			got.WriteString(s.execute(strings.TrimSpace(strings.TrimPrefix(line, "$ "))))
 		}
 	}
-	if *rewrite {
-		if err := os.WriteFile(name, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if got.String() != string(want) {
-		t.Errorf("%s: run go test -rewrite and look at the difference\n%s", name, difference(string(want), got.String()))
-	}
-}
-
-func difference(want, got string) string {
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range max(len(w), len(g)) {
-		if i >= len(w) || i >= len(g) || w[i] != g[i] {
-			return fmt.Sprintf("line %d:\nwant %s\ngot  %s", i+1, at(w, i), at(g, i))
-		}
-	}
-	return ""
-}
-
-func at(lines []string, i int) string {
-	if i < len(lines) {
-		return strings.Join(lines[i:min(len(lines), i+5)], "\n     ")
-	}
-	return "(nothing)"
+	actortest.Golden(t, name, got.String())
 }
 
 // session runs the commands of one transcript.

@@ -2,45 +2,28 @@ package classic
 
 import (
 	"encoding/hex"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/actortest"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
 
-var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of the transcripts; commit a change only if you can explain it")
-
-// TestTranscripts runs testdata/*.txt: a line that begins with "> " is a command, the lines below it what followed. The id
-// c-00000000-0000-4000-8000-000000000007 is written c/7. Times are in milliseconds.
+// The id c-00000000-0000-4000-8000-000000000007 is written c/7. Times are in milliseconds.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			raw, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, string(raw))
-			if *rewrite {
-				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got != string(raw) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, raw)
-			}
-		})
-	}
+	actortest.Transcripts(t, "testdata/*.txt", func(t *testing.T) func(string) string {
+		s := &stage{t: t}
+		s.begin(testConfig)
+		return func(command string) string {
+			s.out.Reset()
+			s.run(strings.Fields(command))
+			return s.out.String()
+		}
+	})
 }
 
 type stage struct {
@@ -48,20 +31,6 @@ type stage struct {
 	t   *testing.T
 	out strings.Builder
 	id  uint64
-}
-
-func play(t *testing.T, script string) string {
-	s := &stage{t: t}
-	s.begin(testConfig)
-	for _, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
-		if command, ok := strings.CutPrefix(line, "> "); ok {
-			fmt.Fprintln(&s.out, line)
-			s.run(strings.Fields(command))
-		} else if line == "" || strings.HasPrefix(line, "#") {
-			fmt.Fprintln(&s.out, line)
-		}
-	}
-	return s.out.String()
 }
 
 func (s *stage) begin(cfg Config) {

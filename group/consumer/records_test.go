@@ -2,17 +2,14 @@ package consumer
 
 import (
 	"encoding/hex"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/troupe-broker/troupe/actors/actortest"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
-
-var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of the tests with testdata; commit a change only if you can explain it")
 
 // samples are records of every kind, empty and full.
 func samples() []step.Record {
@@ -43,16 +40,7 @@ func TestRecordsAreKafkas(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "%x %s\n", r.Key, value)
 	}
-	const name = "testdata/records.txt"
-	if *rewrite {
-		if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil || b.String() != string(want) {
-		t.Errorf("got:\n%s\nwant (%v):\n%s", b.String(), err, want)
-	}
+	actortest.Golden(t, "testdata/records.txt", b.String())
 }
 
 // rewritten is the state of a group as records.

@@ -3,8 +3,6 @@ package consumer
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,46 +11,16 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/troupe-broker/troupe/actors/actortest"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
 
-// TestTranscripts runs testdata/*.txt: a line that begins with "> " is a command, the lines below it what followed.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.transcript")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			raw, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(string(raw))
-			if *rewrite {
-				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got != string(raw) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, raw)
-			}
-		})
-	}
-}
-
-func play(script string) string {
-	var out strings.Builder
-	s := &stage{world: newWorld(1)}
-	for _, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
-		if command, ok := strings.CutPrefix(line, "> "); ok {
-			fmt.Fprintf(&out, "%s\n%s", line, s.do(strings.Fields(command)))
-		} else if line == "" || strings.HasPrefix(line, "#") {
-			fmt.Fprintln(&out, line)
-		}
-	}
-	return out.String()
+	actortest.Transcripts(t, "testdata/*.transcript", func(*testing.T) func(string) string {
+		s := &stage{world: newWorld(1)}
+		return func(command string) string { return s.do(strings.Fields(command)) }
+	})
 }
 
 type stage struct{ *world }

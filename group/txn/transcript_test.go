@@ -1,58 +1,23 @@
 package txn
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-broker/troupe/actors/actortest"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/group/step"
 )
 
-var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of the transcripts; commit a change only if you can explain it")
-
-// TestTranscripts runs testdata/*.txt: a line that begins with "> " is a command, the lines below it what followed.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			raw, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := perform(string(raw))
-			if *rewrite {
-				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got != string(raw) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, raw)
-			}
-		})
-	}
-}
-
-func perform(script string) string {
-	var out strings.Builder
-	s := newStage()
-	for _, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
-		if command, ok := strings.CutPrefix(line, "> "); ok {
-			fmt.Fprintf(&out, "%s\n%s", line, s.do(strings.Fields(command)))
-		} else if line == "" || strings.HasPrefix(line, "#") {
-			fmt.Fprintln(&out, line)
-		}
-	}
-	return out.String()
+	actortest.Transcripts(t, "testdata/*.txt", func(*testing.T) func(string) string {
+		s := newStage()
+		return func(command string) string { return s.do(strings.Fields(command)) }
+	})
 }
 
 // cluster is an image with these topics of four partitions each.
