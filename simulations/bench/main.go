@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -57,15 +58,12 @@ func measure() error {
 	}}
 	peer := "none: asked for with -kafka none"
 	if *kafka != "none" {
-		jars := *kafka
-		if jars == "" {
-			var err error
-			if jars, err = fetchKafka(filepath.Join(dir, "kafka")); err != nil {
-				return err
-			}
+		jars, err := process.KafkaJars(context.Background(), *kafka, filepath.Join(dir, "kafka"))
+		if err != nil {
+			return fmt.Errorf("%w; -kafka none measures without the peer", err)
 		}
-		s := kafkaSubject(jars)
-		r.kafka, peer = &s, "Apache Kafka 4.3.1, KRaft combined, G1, 1 GB heap"
+		s := process.Kafka(jars, kafkaAddr, kafkaVotes, kafkaJVM...)
+		r.kafka, peer = &s, "Apache Kafka "+process.KafkaVersion+", KRaft combined, G1, 1 GB heap"
 	}
 	r.report = newReport(peer)
 	p50, p99, err := syncLatency(dir, 200)

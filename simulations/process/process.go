@@ -1,5 +1,6 @@
 // Package process runs brokers as processes of their own, for benchmarks, chaos and real clients: start, measure, stop, kill -9.
-// It ends only processes it started. Addresses are loopback, ports below the kernel's range for outgoing connections.
+// Subjects are troupe and Apache Kafka. It ends only processes it started. Addresses are loopback, ports below the kernel's range for
+// outgoing connections.
 package process
 
 import (

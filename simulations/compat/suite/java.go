@@ -10,13 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // javaSuite is Apache Kafka's own command-line tools, each doing its job against the broker and having its output checked.
 type javaSuite struct{ jars string }
 
 func (s *javaSuite) name() string  { return "java" }
-func (s *javaSuite) about() string { return "Apache Kafka " + kafkaVersion + "'s tools" }
+func (s *javaSuite) about() string { return "Apache Kafka " + process.KafkaVersion + "'s tools" }
 
 func (s *javaSuite) needs() []need {
 	needs := []need{{what: "java 17 or later", get: "apt-get install openjdk-17-jre-headless", check: java17}}
@@ -52,7 +54,7 @@ func (s *javaSuite) settings() map[string]string {
 }
 
 func (s *javaSuite) prepare(ctx context.Context, dir string) (err error) {
-	s.jars, err = kafkaJars(ctx, s.jars, dir)
+	s.jars, err = process.KafkaJars(ctx, s.jars, dir)
 	return err
 }
 

@@ -183,11 +183,11 @@ func (o *options) measure(ctx context.Context, s suite, dir string, only *regexp
 	}
 	subject := process.Troupe(o.binary, o.loopback(0), o.loopback(1))
 	if o.against == "kafka" {
-		jars, err := kafkaJars(ctx, o.jars, filepath.Join(o.cache, "java"))
+		jars, err := process.KafkaJars(ctx, o.jars, filepath.Join(o.cache, "java"))
 		if err != nil {
 			return nil, err
 		}
-		subject = kafkaSubject(jars, o.loopback(0), o.loopback(1))
+		subject = process.Kafka(jars, o.loopback(0), o.loopback(1), "-Xms256m", "-Xmx1g")
 	}
 	t, err := fresh(subject, dir, s.settings())
 	if err != nil {

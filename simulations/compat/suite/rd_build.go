@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 const (
@@ -43,7 +45,7 @@ var rdPatches = []struct{ file, old, new string }{
 
 // prepare fetches and builds the tests, once: a stamp beside them tells which version is ready. All modes share them.
 func (s *rdSuite) prepare(ctx context.Context, dir string) (err error) {
-	if s.jars, err = kafkaJars(ctx, s.jars, filepath.Join(filepath.Dir(dir), "java")); err != nil {
+	if s.jars, err = process.KafkaJars(ctx, s.jars, filepath.Join(filepath.Dir(dir), "java")); err != nil {
 		return err
 	}
 	dir = filepath.Join(filepath.Dir(dir), "librdkafka")

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/troupe-broker/troupe/simulations/process"
 )
 
 // score is what one suite came to.
@@ -56,7 +58,7 @@ func (s score) ok() bool { return s.Verdict.ok() && len(s.Trouble) == 0 }
 // markdown is the table of all scores, and below it what is not as listed.
 func markdown(scores []score) string {
 	var b strings.Builder
-	b.WriteString("| suite | version | against | tests | passed | Apache Kafka " + kafkaVersion + " passes | known failures | not as listed | time |\n" +
+	b.WriteString("| suite | version | against | tests | passed | Apache Kafka " + process.KafkaVersion + " passes | known failures | not as listed | time |\n" +
 		"|---|---|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, s := range scores {
 		v := s.Verdict

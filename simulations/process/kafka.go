@@ -1,0 +1,84 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// KafkaVersion is the Apache Kafka troupe is held against.
+const KafkaVersion = "4.3.1"
+
+// Kafka is Apache Kafka in KRaft combined mode, from a directory of jars (KafkaJars), with its Kafka listener on addr and its
+// controller's on votes. troupe's own settings are left out; java are options of the JVM. A fresh data directory is formatted.
+func Kafka(jars, addr, votes string, java ...string) Subject {
+	return Subject{Name: "kafka", Addr: addr, Command: func(dir string, settings map[string]string) (*exec.Cmd, error) {
+		props := filepath.Join(dir, "..", filepath.Base(dir)+".properties")
+		lines := []string{
+			"process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@" + votes,
+			"listeners=PLAINTEXT://" + addr + ",CONTROLLER://" + votes, "advertised.listeners=PLAINTEXT://" + addr,
+			"controller.listener.names=CONTROLLER", "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", "log.dirs=" + dir,
+			"offsets.topic.replication.factor=1", "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1",
+		}
+		for _, kv := range Properties(settings) {
+			if !strings.HasPrefix(kv, "log.durability=") {
+				lines = append(lines, kv)
+			}
+		}
+		if err := os.WriteFile(props, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+			return nil, err
+		}
+		run := func(class string, args ...string) *exec.Cmd {
+			return exec.Command("java", append(append(append([]string{}, java...), "-Dlog4j2.level=WARN", "-cp", jars+"/*", class), args...)...)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "meta.properties")); err != nil {
+			if out, err := run("kafka.tools.StorageTool", "format", "-t", "dHJvdXBlLXNpbXVsYXRpbw", "-c", props).CombinedOutput(); err != nil {
+				return nil, fmt.Errorf("formatting kafka's directory: %w\n%s", err, out)
+			}
+		}
+		return run("kafka.Kafka", props), nil
+	}}
+}
+
+// KafkaJars is the directory of Apache Kafka's jars, tools included: the one given, or one fetched with Maven below dir, once.
+func KafkaJars(ctx context.Context, given, dir string) (string, error) {
+	jars := given
+	if jars == "" {
+		jars = filepath.Join(dir, "lib-"+KafkaVersion)
+	}
+	jars, err := filepath.Abs(jars)
+	if err != nil {
+		return "", err
+	}
+	if found, _ := filepath.Glob(filepath.Join(jars, "kafka-tools-*.jar")); len(found) > 0 {
+		return jars, nil
+	}
+	if given != "" {
+		return "", fmt.Errorf("there is no kafka-tools jar in %s", given)
+	}
+	if err := os.MkdirAll(jars, 0o755); err != nil {
+		return "", err
+	}
+	pom := filepath.Join(dir, "pom.xml")
+	if err := os.WriteFile(pom, []byte(strings.ReplaceAll(kafkaPOM, "KAFKA", KafkaVersion)), 0o644); err != nil {
+		return "", err
+	}
+	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "-ntp", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+jars)
+	if out, err := mvn.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("fetching Apache Kafka with mvn: %w (give its jars with -kafka DIR)\n%s", err, out)
+	}
+	return jars, nil
+}
+
+const kafkaPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>troupe</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>KAFKA</version></dependency>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>KAFKA</version></dependency>
+<dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-core</artifactId><version>2.24.3</version></dependency>
+<dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
+</dependencies></project>
+`
