@@ -222,14 +222,3 @@ func (b *Broker) Warnings() []Warning {
 	}
 	return out
 }
-
-// TopicWarnings says which of a topic's settings are accepted without effect.
-func TopicWarnings(overrides []protocol.ConfigEntry) []Warning {
-	var out []Warning
-	for _, e := range overrides {
-		if k, ok := TopicKey(e.Key); ok && !k.Enforced && !e.Null {
-			out = append(out, Warning{e.Key, e.Key + " is accepted and described, but has no effect in troupe"})
-		}
-	}
-	return out
-}

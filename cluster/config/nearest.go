@@ -1,16 +1,9 @@
 package config
 
-// Nearest is the topic key (or, if broker is set, broker key) most like name, or "" if none is like it.
-func Nearest(name string, broker bool) string {
-	if broker {
-		return nearest(name, brokerTable)
-	}
-	return nearest(name, topicTable)
-}
-
 // nameLengthMax bounds the work on names from the wire.
 const nameLengthMax = 100
 
+// nearest is the key most like name, or "" if none is like it.
 func nearest(name string, table []Key) string {
 	if len(name) > nameLengthMax {
 		return ""

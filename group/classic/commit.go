@@ -145,16 +145,5 @@ func (g *Group) describe(in *protocol.DescribeGroup) *protocol.GroupDescribed {
 	return ans
 }
 
-// delete removes a group that has no members; the group's actor adds the tombstones of its offsets to the same batch.
-func (g *Group) delete(in *protocol.DeleteGroup, out *step.Out) {
-	if code := g.CheckDelete(); code != protocol.None {
-		reply(out, in, in.ReplyTo, in.Failed(code))
-		return
-	}
-	g.writing = deleted
-	out.Records = append(out.Records, g.Tombstone()...)
-	reply(out, in, in.ReplyTo, &protocol.GroupDeleted{Answer: protocol.Answer{ID: in.ID}, GroupID: g.id})
-}
-
 // Tombstone removes the group from the log.
 func (g *Group) Tombstone() []step.Record { return []step.Record{{Key: appendKey(g.id)}} }

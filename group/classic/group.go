@@ -39,7 +39,6 @@ const (
 	assigned         // the leader's assignment
 	replaced         // a static member under a new id
 	emptied          // the generation without members
-	deleted
 )
 
 // Group is the machine of one classic group.
@@ -108,7 +107,7 @@ func (g *Group) clear() {
 // Reconfigure takes new settings; they hold from the next join on.
 func (g *Group) Reconfigure(cfg Config) { g.cfg = cfg }
 
-// Step decides one command: JoinGroup, SyncGroup, HeartbeatGroup, LeaveGroup, DescribeGroup, DeleteGroup. Others are InvalidRequest.
+// Step decides one command: JoinGroup, SyncGroup, HeartbeatGroup, LeaveGroup, DescribeGroup. Others are InvalidRequest.
 func (g *Group) Step(now step.Now, in step.Command, out *step.Out) {
 	invariant.Check(g.writing == nothing, "group %q is stepped while its records are under way", g.id)
 	switch m := in.(type) {
@@ -122,8 +121,6 @@ func (g *Group) Step(now step.Now, in step.Command, out *step.Out) {
 		g.leave(now, m, out)
 	case *protocol.DescribeGroup:
 		reply(out, m, m.ReplyTo, g.describe(m))
-	case *protocol.DeleteGroup:
-		g.delete(m, out)
 	case *protocol.HeartbeatConsumer:
 		reply(out, m, m.ReplyTo, m.Failed(protocol.GroupIDNotFound))
 	default:

@@ -199,7 +199,7 @@ func (p *party) chaos() {
 	case n < 68 && g.id != "":
 		p.leave(g)
 	case n < 69:
-		p.do(&protocol.DeleteGroup{Head: p.head(g), GroupID: testGroup})
+		p.delete(&protocol.DeleteGroup{Head: p.head(g), GroupID: testGroup})
 	case n < 73:
 		p.fail = append(p.fail, protocol.KafkaStorageError)
 	case n < 74:

@@ -104,7 +104,7 @@ func (g *Group) Appended(now step.Now, out *step.Out) {
 }
 
 // NotAppended goes on after they are not. What was to be written is undone as far as it can be: an assignment is dropped and made
-// anew, a static member keeps its old id, a deleted group stays. Members that left are gone all the same, and that nobody is left is
+// anew, a static member keeps its old id. Members that left are gone all the same, and that nobody is left is
 // written again later. Source: the appendFutures in GroupMetadataManager.
 func (g *Group) NotAppended(now step.Now, code protocol.Code, out *step.Out) {
 	was := g.writing

@@ -112,7 +112,7 @@ func (s *stage) run(words []string) {
 	case "describe":
 		s.do(&protocol.DescribeGroup{Head: head, GroupID: testGroup, Classic: arg["kind"] != "consumer"})
 	case "delete":
-		s.do(&protocol.DeleteGroup{Head: head, GroupID: testGroup})
+		s.delete(&protocol.DeleteGroup{Head: head, GroupID: testGroup})
 	case "commit":
 		s.commit(arg)
 	case "crash":

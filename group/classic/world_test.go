@@ -49,6 +49,15 @@ func (w *world) do(in step.Command) {
 	w.carryOut(&out)
 }
 
+// delete does what the group's actor does.
+func (w *world) delete(in *protocol.DeleteGroup) {
+	out := step.Out{Replies: []step.Reply{{Command: in, Msg: in.Failed(w.g.CheckDelete())}}}
+	if w.g.CheckDelete() == protocol.None {
+		out.Records = w.g.Tombstone()
+	}
+	w.carryOut(&out)
+}
+
 func (w *world) carryOut(out *step.Out) {
 	for len(out.Records) > 0 {
 		replies := out.Replies

@@ -105,8 +105,6 @@ func (g *Group) Step(now step.Now, in step.Command, out *step.Out) {
 		g.leaveGroup(now, c, out)
 	case *protocol.DescribeGroup:
 		reply(out, c, c.ReplyTo, g.describe(c))
-	case *protocol.DeleteGroup:
-		g.deleteGroup(c, out)
 	case *protocol.JoinGroup:
 		g.joinClassic(now, c, out)
 	case *protocol.SyncGroup:

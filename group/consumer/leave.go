@@ -101,15 +101,3 @@ func (g *Group) Tombstone() []step.Record {
 	}
 	return append(out, g.record(kindPartitionMetadata, "", nil), g.record(kindGroup, "", nil))
 }
-
-func (g *Group) deleteGroup(c *protocol.DeleteGroup, out *step.Out) {
-	switch {
-	case !g.exists:
-		reply(out, c, c.ReplyTo, c.Failed(protocol.GroupIDNotFound))
-	case g.CheckDelete() != protocol.None:
-		reply(out, c, c.ReplyTo, c.Failed(g.CheckDelete()))
-	default:
-		out.Records = append(out.Records, g.Tombstone()...)
-		reply(out, c, c.ReplyTo, c.Failed(protocol.None))
-	}
-}

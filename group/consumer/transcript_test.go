@@ -86,7 +86,7 @@ func (s *stage) do(words []string) string {
 	case "describe":
 		answers = s.step(&protocol.DescribeGroup{GroupID: "g", Classic: arg["classic"] == "true"})
 	case "delete":
-		answers = s.step(&protocol.DeleteGroup{GroupID: "g"})
+		return s.delete(before)
 	case "commit":
 		c := &protocol.CommitOffsets{Member: protocol.Member{MemberID: arg["id"]}, Generation: int32(num("epoch")), ProducerID: protocol.NoProducerID, TransactionalID: arg["transaction"]}
 		for _, row := range s.rows(arg["of"]) {
@@ -103,6 +103,15 @@ func (s *stage) do(words []string) string {
 		return "  unknown command\n"
 	}
 	return s.told(answers, s.log[before:])
+}
+
+// delete does what the group's actor does.
+func (s *stage) delete(before int) string {
+	code := s.g.CheckDelete()
+	if code == protocol.None {
+		s.finish(&step.Out{Records: s.g.Tombstone()})
+	}
+	return fmt.Sprintf("  %s\n", code.Name()) + s.told(nil, s.log[before:])
 }
 
 func (s *stage) heartbeat(arg map[string]string) *protocol.HeartbeatConsumer {
@@ -241,8 +250,6 @@ func (s *stage) told(answers []any, records []step.Record) string {
 			fmt.Fprintf(&b, "  %s\n", a.Code.Name())
 		case *protocol.GroupLeft:
 			fmt.Fprintf(&b, "  %s %+v\n", a.Code.Name(), a.Members)
-		case *protocol.GroupDeleted:
-			fmt.Fprintf(&b, "  %s\n", a.Code.Name())
 		case *protocol.GroupDescribed:
 			fmt.Fprintf(&b, "  %s %s %s epoch %d/%d %s\n", a.Code.Name(), a.Reason, a.State, a.Epoch, a.AssignmentEpoch, a.Protocol)
 			for _, m := range a.Members {

@@ -84,19 +84,12 @@ func GroupOfKey(key []byte) (groupID string, ok bool, err error) {
 	if !IsKey(key) {
 		return "", false, nil
 	}
-	k, err := viewKey(key)
+	k, err := parseKey(key)
 	return strings.Clone(k.Group), err == nil, err
 }
 
-// ParseKey reads the key of an offset commit. The error is ErrMalformed.
-func ParseKey(key []byte) (Key, error) {
-	k, err := viewKey(key)
-	k.Group, k.Topic = strings.Clone(k.Group), strings.Clone(k.Topic)
-	return k, err
-}
-
-// viewKey is ParseKey whose strings are views of key.
-func viewKey(key []byte) (Key, error) {
+// parseKey reads the key of an offset commit; its strings are views of key. The error is ErrMalformed.
+func parseKey(key []byte) (Key, error) {
 	if !IsKey(key) {
 		return Key{}, fmt.Errorf("%w: the key is of another kind", ErrMalformed)
 	}
@@ -108,15 +101,8 @@ func viewKey(key []byte) (Key, error) {
 	return k, nil
 }
 
-// ParseValue reads the value of an offset commit. The error is ErrMalformed.
-func ParseValue(value []byte) (Value, error) {
-	v, err := viewValue(value)
-	v.Metadata = strings.Clone(v.Metadata)
-	return v, err
-}
-
-// viewValue is ParseValue whose Metadata is a view of value. What follows the value is ignored, as Kafka does.
-func viewValue(value []byte) (Value, error) {
+// parseValue reads the value of an offset commit; Metadata is a view of value. The error is ErrMalformed. What follows the value is ignored, as Kafka does.
+func parseValue(value []byte) (Value, error) {
 	r := kbin.Reader{Src: value}
 	version := r.Int16()
 	if version < 0 || version > valueVersion {

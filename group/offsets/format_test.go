@@ -53,7 +53,7 @@ func goldenValue(version int) Value {
 func TestKafkasRecordsAreRead(t *testing.T) {
 	want := Key{"grüße", "topic-1", 7}
 	for version, text := range goldenKeys {
-		if k, err := ParseKey(unhex(t, text)); err != nil || k != want {
+		if k, err := parseKey(unhex(t, text)); err != nil || k != want {
 			t.Errorf("key v%d: %+v, %v", version, k, err)
 		}
 		if group, ok, err := GroupOfKey(unhex(t, text)); group != want.Group || !ok || err != nil {
@@ -61,7 +61,7 @@ func TestKafkasRecordsAreRead(t *testing.T) {
 		}
 	}
 	for version, text := range goldenValues {
-		if v, err := ParseValue(unhex(t, text)); err != nil || v != goldenValue(version) {
+		if v, err := parseValue(unhex(t, text)); err != nil || v != goldenValue(version) {
 			t.Errorf("value v%d: %+v, %v", version, v, err)
 		}
 	}
@@ -94,21 +94,21 @@ func TestOtherRecordsOfTheTopicAreNotOurs(t *testing.T) {
 func TestCutShortRecordsAreRefused(t *testing.T) {
 	for _, text := range goldenKeys {
 		for n := 2; n < len(text)/2; n++ {
-			if _, err := ParseKey(unhex(t, text)[:n]); !errors.Is(err, ErrMalformed) {
+			if _, err := parseKey(unhex(t, text)[:n]); !errors.Is(err, ErrMalformed) {
 				t.Errorf("%d bytes of a key: %v", n, err)
 			}
 		}
 	}
 	for _, text := range goldenValues {
 		for n := range len(text) / 2 {
-			if _, err := ParseValue(unhex(t, text)[:n]); !errors.Is(err, ErrMalformed) {
+			if _, err := parseValue(unhex(t, text)[:n]); !errors.Is(err, ErrMalformed) {
 				t.Errorf("%d bytes of value %s: %v", n, text[:4], err)
 			}
 		}
 	}
 	for _, text := range []string{"0005" + goldenPlain[4:], "ffff" + goldenPlain[4:], "00040000000000000005ffffffff000000018bcfe5680000",
 		"00040000000000000005ffffffff010000018bcfe56800" + "ffffffff0f", "00040000000000000005ffffffff010000018bcfe56800" + "01000f" + strings.Repeat("00", 15)} {
-		if _, err := ParseValue(unhex(t, text)); !errors.Is(err, ErrMalformed) {
+		if _, err := parseValue(unhex(t, text)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestCutShortRecordsAreRefused(t *testing.T) {
 
 func TestUnknownTagsAreSkipped(t *testing.T) {
 	text := strings.TrimSuffix(goldenPlain, "00") + "02" + "0010" + strings.Repeat("07", 16) + "0903aabbcc"
-	v, err := ParseValue(unhex(t, text))
+	v, err := parseValue(unhex(t, text))
 	if err != nil || v.TopicID != (protocol.TopicID{7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7}) {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -128,7 +128,7 @@ func FuzzValue(f *testing.F) {
 		f.Add(unhex(f, text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := ParseValue(b)
+		v, err := parseValue(b)
 		if err != nil {
 			return
 		}
@@ -148,7 +148,7 @@ func FuzzValue(f *testing.F) {
 		if v.Expires != noExpiry {
 			v.LeaderEpoch, v.TopicID = -1, protocol.TopicID{}
 		}
-		if again, err := ParseValue(AppendValue(nil, &v)); err != nil || again != v {
+		if again, err := parseValue(AppendValue(nil, &v)); err != nil || again != v {
 			t.Fatalf("%+v became %+v, %v", v, again, err)
 		}
 	})
@@ -178,7 +178,7 @@ func FuzzReplay(f *testing.F) {
 		if err != nil && (!errors.Is(err, ErrMalformed) || !reflect.DeepEqual(before, after)) {
 			t.Fatalf("%v: %+v became %+v", err, before, after)
 		}
-		if k, err2 := ParseKey(key); err == nil && (err2 != nil || string(AppendKey(nil, k)[2:]) != string(key[2:2+len(AppendKey(nil, k))-2])) {
+		if k, err2 := parseKey(key); err == nil && (err2 != nil || string(AppendKey(nil, k)[2:]) != string(key[2:2+len(AppendKey(nil, k))-2])) {
 			t.Fatalf("key %x is %+v, %v", key, k, err2)
 		}
 	})

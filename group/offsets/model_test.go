@@ -58,7 +58,7 @@ func (m *model) look(key []byte) (v *Value, pending bool) {
 			continue
 		}
 		if v == nil {
-			got, err := ParseValue(l.value)
+			got, err := parseValue(l.value)
 			if err != nil {
 				panic(err)
 			}

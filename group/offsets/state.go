@@ -47,7 +47,7 @@ func (s *State) Empty() bool { return s.committed.len == 0 && !s.HasPending() }
 // producerID is that of the batch: with a transaction's, the offset is pending until EndTxn. logOffset is where the record stands in the
 // log and rises from call to call. The error is ErrMalformed, and the state is unchanged. Neither key nor value is kept.
 func (s *State) Replay(key, value []byte, producerID protocol.ProducerID, logOffset int64) error {
-	k, err := viewKey(key)
+	k, err := parseKey(key)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (s *State) Replay(key, value []byte, producerID protocol.ProducerID, logOff
 		s.remove(k.Topic, k.Partition)
 		return nil
 	}
-	v, err := viewValue(value)
+	v, err := parseValue(value)
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func TestAnOffsetOfAnotherIncarnationIsNone(t *testing.T) {
 
 func keysOf(t *testing.T, out step.Out) (keys []string) {
 	for _, r := range out.Records {
-		k, err := ParseKey(r.Key)
+		k, err := parseKey(r.Key)
 		if err != nil || r.Value != nil || k.Group != "g" {
 			t.Errorf("%+v %v", k, err)
 		}

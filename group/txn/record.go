@@ -66,12 +66,6 @@ func (h *hard) preparing() bool { return h.status == PrepareCommit || h.status =
 // exhausted reports whether the next epoch is not for a client.
 func (h *hard) exhausted() bool { return h.epoch >= maxEpoch-1 }
 
-func (h *hard) equal(o *hard) bool {
-	return h.known == o.known && h.status == o.status && h.producer == o.producer && h.previous == o.previous && h.next == o.next &&
-		h.epoch == o.epoch && h.timeout == o.timeout && h.start == o.start && h.updated == o.updated && h.version == o.version &&
-		slices.Equal(h.partitions, o.partitions)
-}
-
 // IDOfKey is the transactional id that a record's key is about. ok is false for a key of a kind that is not known, which is skipped.
 // Source: TransactionLog.read, which answers UnknownKeyVersion.
 func IDOfKey(key []byte) (id string, ok bool, err error) {

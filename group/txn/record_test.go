@@ -2,6 +2,7 @@ package txn
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,4 +135,10 @@ func FuzzKey(f *testing.F) {
 			t.Fatalf("%x names %q", key, id)
 		}
 	})
+}
+
+func (h *hard) equal(o *hard) bool {
+	return h.known == o.known && h.status == o.status && h.producer == o.producer && h.previous == o.previous && h.next == o.next &&
+		h.epoch == o.epoch && h.timeout == o.timeout && h.start == o.start && h.updated == o.updated && h.version == o.version &&
+		slices.Equal(h.partitions, o.partitions)
 }

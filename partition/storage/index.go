@@ -70,11 +70,6 @@ func (s *segment) byOffset(x *sparse, rel uint32) (e offsetEntry, ok bool, err e
 	return s.findOffset(x, func(e offsetEntry) bool { return e.rel <= rel })
 }
 
-// byPosition is the last entry at or below pos.
-func (s *segment) byPosition(x *sparse, pos uint32) (e offsetEntry, ok bool, err error) {
-	return s.findOffset(x, func(e offsetEntry) bool { return e.pos <= pos })
-}
-
 // findOffset is the last entry for which before holds; before must hold for a prefix of the entries.
 func (s *segment) findOffset(x *sparse, before func(offsetEntry) bool) (e offsetEntry, ok bool, err error) {
 	if len(x.offsets) > 0 && before(x.offsets[0]) {
@@ -88,7 +83,7 @@ func (s *segment) findOffset(x *sparse, before func(offsetEntry) bool) (e offset
 	return offsetEntryOf(raw[:]), true, nil
 }
 
-// byTime is the last entry for which before holds; before must hold for a prefix of the entries.
+// findTime is the last entry for which before holds; before must hold for a prefix of the entries.
 func (s *segment) findTime(x *sparse, before func(timeEntry) bool) (e timeEntry, ok bool, err error) {
 	if len(x.times) > 0 && before(x.times[0]) {
 		n := sort.Search(len(x.times), func(i int) bool { return !before(x.times[i]) })

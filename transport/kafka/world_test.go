@@ -105,7 +105,7 @@ func newLiveWorld(t testing.TB, log *slog.Logger) *world {
 func (w *world) found(clock env.Clock, dispatcher actors.Dispatcher, log *slog.Logger) {
 	t := w.t
 	w.table, w.memory, w.parts, w.img = partition.NewTable(), wire.NewMemory(1<<30), map[protocol.TopicPartition]*fakePartition{}, image.Empty()
-	w.settings = *api.DefaultSettings()
+	w.settings = api.Settings{AutoCreateTopicsEnable: true, FetchMaxBytes: 55 << 20, MaxRequestPartitionSizeLimit: 2000}
 	real := osenv.New()
 	fs, err := real.OpenFS(t.TempDir())
 	if err != nil {

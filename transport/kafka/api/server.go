@@ -66,11 +66,6 @@ type Settings struct {
 	MaxRequestPartitionSizeLimit int32 // max.request.partition.size.limit, of DescribeTopicPartitions
 }
 
-// DefaultSettings are Kafka's.
-func DefaultSettings() *Settings {
-	return &Settings{AutoCreateTopicsEnable: true, FetchMaxBytes: 55 << 20, MaxRequestPartitionSizeLimit: 2000}
-}
-
 // FetchSlots bounds the incremental fetch sessions of a node (max.incremental.fetch.session.cache.slots). Safe on any goroutine.
 type FetchSlots interface {
 	// Take claims a slot and gives it an id above zero, evicting a session that was not used for long if there is none left; false
