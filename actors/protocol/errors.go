@@ -34,6 +34,8 @@ const (
 	InvalidSessionTimeout      Code = 26
 	RebalanceInProgress        Code = 27
 	InvalidTimestamp           Code = 32
+	UnsupportedSaslMechanism   Code = 33
+	IllegalSaslState           Code = 34
 	UnsupportedVersion         Code = 35
 	TopicAlreadyExists         Code = 36
 	InvalidPartitions          Code = 37
@@ -52,7 +54,9 @@ const (
 	InvalidTransactionTimeout  Code = 50
 	ConcurrentTransactions     Code = 51
 	TxnCoordinatorFenced       Code = 52
+	SecurityDisabled           Code = 54
 	KafkaStorageError          Code = 56
+	SaslAuthenticationFailed   Code = 58
 	UnknownProducerID          Code = 59
 	NonEmptyGroup              Code = 68
 	GroupIDNotFound            Code = 69
@@ -71,6 +75,9 @@ const (
 	UnstableOffsetCommit       Code = 88
 	ThrottlingQuotaExceeded    Code = 89
 	ProducerFenced             Code = 90
+	ResourceNotFound           Code = 91
+	DuplicateResource          Code = 92
+	UnacceptableCredential     Code = 93
 	UnknownTopicID             Code = 100
 	BrokerIDNotRegistered      Code = 102
 	InconsistentTopicID        Code = 103

@@ -29,6 +29,8 @@ func NewTable() *codec.Table {
 		codec.Entry{ID: 71, Message: &ConfigsAltered{}},
 		codec.Entry{ID: 72, Message: &AllocateProducerIDs{}},
 		codec.Entry{ID: 73, Message: &ProducerIDsAllocated{}},
+		codec.Entry{ID: 74, Message: &AlterScramCredentials{}},
+		codec.Entry{ID: 75, Message: &ScramCredentialsAltered{}},
 
 		codec.Entry{ID: 96, Message: &HostPartitions{}},
 		codec.Entry{ID: 97, Message: &PartitionsHosted{}},

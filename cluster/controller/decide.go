@@ -43,6 +43,8 @@ func Decide(img *image.Image, now Now, command any) Decided {
 		return d.reply(c.Head, d.createPartitions(c))
 	case *protocol.AlterConfigs:
 		return d.reply(c.Head, d.alterConfigs(c))
+	case *protocol.AlterScramCredentials:
+		return d.reply(c.Head, d.alterScramCredentials(c))
 	case *protocol.AllocateProducerIDs:
 		return d.reply(c.Head, d.allocateProducerIDs(c))
 	}

@@ -5,7 +5,7 @@
 // leader decides. Several commands are decided in a row by folding each one's records into a working image before the next.
 //
 // It decides every rule of Kafka's controller that exists so far: names, counts, placement and assignments of topics, growth,
-// deletion, configuration, blocks of producer ids, registration of brokers. It does not decide which partition is led where after a
+// deletion, configuration, credentials, blocks of producer ids, registration of brokers. It does not decide which partition is led where after a
 // failure, nor when an answer is sent.
 //
 // # Invariants
@@ -29,11 +29,12 @@
 //   - A topic id never begins with a dash in text, so that it can be an argument of a command; and it is a random UUID of version 4, as
 //     Kafka's, so it is never one of the reserved ids.
 //   - Two new topics of one request that would collide ('.' against '_') are both checked; Kafka checks only against existing ones.
+//   - A user of SCRAM that one request names twice keeps what it has: only the first fault of a user is told.
 //   - An unknown broker setting is refused. Kafka takes it, for plug-ins that we do not have.
 //   - APPEND and SUBTRACT start from the default of the table if the key is not set, as in Kafka, not from the broker's value.
 //   - A broker that starts after an unclean shutdown gets new leader epochs for what it leads, in the batch of its registration: what
 //     its log lost was read under the old ones.
 //
 // Source: KIP-500, KIP-516, KIP-339, KIP-631; ReplicationControlManager, ConfigurationControlManager, ConfigAdminManager,
-// ClusterControlManager, ProducerIdControlManager, ControllerApis.
+// ClusterControlManager, ProducerIdControlManager, ScramControlManager, ControllerApis.
 package controller

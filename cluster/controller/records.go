@@ -24,6 +24,8 @@ var recordTable = codec.NewTable(
 	codec.Entry{ID: 9, Message: &image.PartitionChanged{}},
 	codec.Entry{ID: 10, Message: &image.ConfigChanged{}},
 	codec.Entry{ID: 11, Message: &image.ProducerIDsReserved{}},
+	codec.Entry{ID: 12, Message: &image.ScramCredentialSet{}},
+	codec.Entry{ID: 13, Message: &image.ScramCredentialRemoved{}},
 )
 
 // AppendRecords appends the encoding of records to dst: one atomic change, or a snapshot.

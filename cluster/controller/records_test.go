@@ -36,6 +36,8 @@ func sampleRecords() []image.Record {
 		&image.PartitionChanged{Topic: id, Partition: 1, Leader: -1, LeaderEpoch: 3, PartitionEpoch: 4, Replicas: some, Recovery: image.LeaderRecovering, ELR: some},
 		&image.ConfigChanged{Resource: protocol.ResourceTopic, Name: "t", Key: "k", Value: "v", Null: true},
 		&image.ProducerIDsReserved{Node: 1, Epoch: 2, First: 1000, Next: 1 << 40},
+		&image.ScramCredentialSet{User: "u", Mechanism: protocol.ScramSHA512, Iterations: 8192, Salt: []byte{1}, StoredKey: []byte{2, 3}, ServerKey: []byte{4}},
+		&image.ScramCredentialRemoved{User: "u", Mechanism: protocol.ScramSHA256},
 	}
 }
 

@@ -66,6 +66,10 @@ func (s *stage) run(command string) {
 		for _, r := range a.Resources {
 			fmt.Fprintf(&s.out, "  %q: %s\n", r.Name, verdict(r.Fault))
 		}
+	case *protocol.ScramCredentialsAltered:
+		for _, u := range a.Users {
+			fmt.Fprintf(&s.out, "  %q: %s\n", brief(u.User), verdict(u.Fault))
+		}
 	case *protocol.ProducerIDsAllocated:
 		fmt.Fprintf(&s.out, "  %s [%d, %d)\n", verdict(a.Fault), a.First, int64(a.First)+int64(a.Count))
 	}
@@ -174,11 +178,41 @@ func (s *stage) command(verb, rest string) any {
 			c.Resources = append(c.Resources, alterResource(strings.Fields(p)))
 		}
 		return c
+	case "scram":
+		c := &protocol.AlterScramCredentials{}
+		for _, p := range parts {
+			c.Changes = append(c.Changes, scramChange(strings.Fields(p)))
+		}
+		return c
 	case "producer-ids":
 		return &protocol.AllocateProducerIDs{}
 	}
 	s.t.Fatalf("unknown command %q", verb)
 	return nil
+}
+
+// scramChange reads user, mechanism (256, 512 or any number) and iterations; without the last it removes.
+func scramChange(words []string) protocol.ScramChange {
+	c := protocol.ScramChange{User: strings.ReplaceAll(words[0], "LONG", strings.Repeat("x", scramTextMax)), Remove: len(words) == 2}
+	if c.User == "''" {
+		c.User = ""
+	}
+	switch n, _ := strconv.Atoi(words[1]); n {
+	case 256:
+		c.Mechanism = protocol.ScramSHA256
+	case 512:
+		c.Mechanism = protocol.ScramSHA512
+	default:
+		c.Mechanism = protocol.ScramMechanism(n)
+	}
+	if !c.Remove {
+		n, _ := strconv.Atoi(words[2])
+		c.Iterations, c.Salt, c.StoredKey, c.ServerKey = int32(n), []byte("salt"), []byte("stored"), []byte("server")
+	}
+	if len(words) > 3 { // no keys
+		c.StoredKey, c.ServerKey = nil, nil
+	}
+	return c
 }
 
 // topicRef reads a name, or id:<name> for the id of a topic, or id: for an unknown one.

@@ -24,6 +24,7 @@ func (m *Image) Apply(offset int64, records []Record) (*Image, Delta) {
 	f.img.nodes = m.nodes.Copy()
 	f.img.brokers = m.brokers.Copy()
 	f.img.groups = m.groups.Copy()
+	f.img.scrams = m.scrams.Copy()
 	f.img.features = m.features.Copy()
 	f.img.unified = m.unified.Copy()
 	for _, r := range records {

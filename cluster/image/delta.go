@@ -17,13 +17,14 @@ type Delta struct {
 	TopicConfigs  []protocol.TopicID // settings changed, also of created topics
 	BrokerConfigs []string           // broker ids; "" is the cluster-wide default
 	GroupConfigs  []string           // group ids
+	Users         []string           // whose credentials were set or removed
 	Nodes         []protocol.NodeID  // registered, changed or unregistered
 	Features      bool
 }
 
 // Empty reports that nothing changed but the offset.
 func (d *Delta) Empty() bool {
-	return len(d.Partitions)+len(d.TopicsCreated)+len(d.TopicsDeleted)+len(d.TopicConfigs)+len(d.BrokerConfigs)+len(d.GroupConfigs)+len(d.Nodes) == 0 && !d.Features
+	return len(d.Partitions)+len(d.TopicsCreated)+len(d.TopicsDeleted)+len(d.TopicConfigs)+len(d.BrokerConfigs)+len(d.GroupConfigs)+len(d.Users)+len(d.Nodes) == 0 && !d.Features
 }
 
 // Merge appends a later delta.
@@ -35,6 +36,7 @@ func (d *Delta) Merge(later Delta) {
 	d.TopicConfigs = append(d.TopicConfigs, later.TopicConfigs...)
 	d.BrokerConfigs = append(d.BrokerConfigs, later.BrokerConfigs...)
 	d.GroupConfigs = append(d.GroupConfigs, later.GroupConfigs...)
+	d.Users = append(d.Users, later.Users...)
 	d.Nodes = append(d.Nodes, later.Nodes...)
 	d.Features = d.Features || later.Features
 	d.normalize()
@@ -55,7 +57,7 @@ func (d *Delta) normalize() {
 		slices.SortFunc(*ids, compareIDs)
 		*ids = slices.Compact(*ids)
 	}
-	for _, names := range []*[]string{&d.BrokerConfigs, &d.GroupConfigs} {
+	for _, names := range []*[]string{&d.BrokerConfigs, &d.GroupConfigs, &d.Users} {
 		slices.Sort(*names)
 		*names = slices.Compact(*names)
 	}

@@ -29,6 +29,7 @@ type Image struct {
 	nodes      *btree.Map[protocol.NodeID, *Node]
 	brokers    *btree.Map[string, []protocol.ConfigEntry] // dynamic settings by broker id, "" = cluster-wide
 	groups     *btree.Map[string, []protocol.ConfigEntry] // settings by group id
+	scrams     *btree.Map[string, *ScramCredential]       // by scramKey
 	features   *btree.Map[string, int16]
 	unified    *btree.Map[string, string] // UnifyCollisions of the names that hold '.' or '_' -> name
 	partitions int
@@ -45,6 +46,7 @@ func Empty() *Image {
 		nodes:          btree.NewMap[protocol.NodeID, *Node](0),
 		brokers:        btree.NewMap[string, []protocol.ConfigEntry](0),
 		groups:         btree.NewMap[string, []protocol.ConfigEntry](0),
+		scrams:         btree.NewMap[string, *ScramCredential](0),
 		features:       btree.NewMap[string, int16](0),
 		unified:        btree.NewMap[string, string](0),
 	}

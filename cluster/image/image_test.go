@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -118,7 +119,7 @@ func step(t *rapid.T, live map[int]int, epochs map[[2]int]int, next *int) []Reco
 		topics = append(topics, n)
 	}
 	slices.Sort(topics)
-	kind := rapid.IntRange(0, 7).Draw(t, "kind")
+	kind := rapid.IntRange(0, 8).Draw(t, "kind")
 	if len(topics) == 0 && kind >= 1 && kind <= 4 {
 		kind = 0
 	}
@@ -161,8 +162,47 @@ func step(t *rapid.T, live map[int]int, epochs map[[2]int]int, next *int) []Reco
 		return []Record{&ConfigChanged{Resource: rapid.SampledFrom([]protocol.ResourceType{protocol.ResourceBroker, protocol.ResourceGroup}).Draw(t, "resource"), Name: rapid.SampledFrom([]string{"", "1"}).Draw(t, "broker"), Key: "k", Value: "v", Null: rapid.Bool().Draw(t, "null")}}
 	case 6:
 		return []Record{&FeatureLevelSet{Name: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "feature"), Level: rapid.Int16Range(0, 2).Draw(t, "level")}}
+	case 7:
+		c := &ScramCredentialSet{
+			User: rapid.SampledFrom([]string{"alice", "bob"}).Draw(t, "user"), Mechanism: rapid.SampledFrom([]protocol.ScramMechanism{1, 2}).Draw(t, "mechanism"),
+			Iterations: rapid.Int32Range(4096, 4097).Draw(t, "iterations"), Salt: []byte("s"), StoredKey: []byte("k"), ServerKey: []byte("v"),
+		}
+		if rapid.Bool().Draw(t, "removed at once") {
+			return []Record{c, &ScramCredentialRemoved{User: c.User, Mechanism: c.Mechanism}}
+		}
+		return []Record{c}
 	default:
 		return nil
+	}
+}
+
+func TestCredentialsAreFoundByMechanismAndUser(t *testing.T) {
+	set := func(m protocol.ScramMechanism, user string) Record {
+		return &ScramCredentialSet{User: user, Mechanism: m, Iterations: 4096 + int32(m), Salt: []byte("salt"), StoredKey: []byte("stored"), ServerKey: []byte("server")}
+	}
+	a, delta := Empty().Apply(1, []Record{set(2, "zoe"), set(1, "bob"), set(2, "bob"), set(2, "alice")})
+	b, _ := a.Apply(2, []Record{&ScramCredentialRemoved{User: "bob", Mechanism: 1}})
+	if got := a.ScramUsers(); !slices.Equal(got, []string{"alice", "bob", "zoe"}) || !slices.Equal(delta.Users, got) || delta.Empty() {
+		t.Errorf("users %v, delta %v", got, delta.Users)
+	}
+	if c, ok := a.FirstScram(1); !ok || c.User != "bob" || c.Iterations != 4097 {
+		t.Errorf("first of SHA-256: %+v", c)
+	}
+	if c, ok := a.FirstScram(2); !ok || c.User != "alice" {
+		t.Errorf("first of SHA-512: %+v", c)
+	}
+	if c, ok := b.FirstScram(1); ok {
+		t.Errorf("a removed credential is first: %+v", c)
+	}
+	if _, ok := b.Scram(1, "bob"); ok || a.Hash() == b.Hash() {
+		t.Error("a removed credential is found")
+	}
+	if _, ok := b.Scram(2, "bob"); !ok {
+		t.Error("the other mechanism's credential went with it")
+	}
+	c, _ := b.Scram(2, "zoe")
+	if shown := fmt.Sprintf("%+v %x %s %#v %q", *c, c.Salt, c.StoredKey, c.ServerKey, *c); strings.Contains(shown, "stored") || strings.Contains(shown, "server") || strings.Contains(shown, "73746f") {
+		t.Errorf("keys are shown: %s", shown)
 	}
 }
 

@@ -107,3 +107,17 @@ type ProducerIDsReserved struct {
 	First protocol.ProducerID
 	Next  protocol.ProducerID
 }
+
+// ScramCredentialSet gives a user a credential, in place of the one it has for the mechanism (UserScramCredentialRecord, KIP-900).
+type ScramCredentialSet struct {
+	User                       string
+	Mechanism                  protocol.ScramMechanism
+	Iterations                 int32
+	Salt, StoredKey, ServerKey protocol.Secret
+}
+
+// ScramCredentialRemoved takes a credential away (RemoveUserScramCredentialRecord).
+type ScramCredentialRemoved struct {
+	User      string
+	Mechanism protocol.ScramMechanism
+}

@@ -33,6 +33,7 @@ func (m *Image) Records(f func(Record) bool) {
 	m.groups.Scan(func(id string, entries []protocol.ConfigEntry) bool {
 		return settings(protocol.ResourceGroup, id, entries, yield)
 	})
+	m.scrams.Scan(func(_ string, c *ScramCredential) bool { return yield(c.record()) })
 	m.topics.Scan(func(_ string, t *Topic) bool { return t.records(yield) })
 	if m.NextProducerID > 0 {
 		yield(&ProducerIDsReserved{Node: protocol.NoNode, Epoch: -1, First: m.NextProducerID - 1, Next: m.NextProducerID})
@@ -93,6 +94,14 @@ func (m *Image) Hash() uint64 {
 	m.groups.Scan(func(id string, entries []protocol.ConfigEntry) bool {
 		h.text(id)
 		h.entries(entries)
+		return true
+	})
+	m.scrams.Scan(func(key string, c *ScramCredential) bool {
+		h.text(key)
+		h.numbers(int64(c.Iterations))
+		for _, b := range [][]byte{c.Salt, c.StoredKey, c.ServerKey} {
+			h.text(string(b))
+		}
 		return true
 	})
 	m.EachTopic(func(t *Topic) bool {
