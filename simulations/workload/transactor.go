@@ -21,7 +21,7 @@ const (
 // that the transaction is aborted without it. Half of them leave it to the
 // partitions to join the transaction (TV2).
 type Transactor struct {
-	client
+	coordinated
 	stray           client // what was sent long ago arrives by it
 	process         int
 	transactionalID string
@@ -32,7 +32,6 @@ type Transactor struct {
 	sequences       map[protocol.TopicPartition]int32
 	busy            bool
 	txn             *transaction
-	turn            int // numbers what goes on, so that answers to what does not any more are recognised
 }
 
 // transaction is the one that goes on.
@@ -48,13 +47,13 @@ type transaction struct {
 
 // StartTransactor begins a transactional producer.
 func StartTransactor(s *Stage, name string) *Transactor {
-	t := &Transactor{client: newClient(s, name), process: s.newProcess(), transactionalID: name, id: noProducer, known: map[int64]bool{}}
+	t := &Transactor{coordinated: newCoordinated(s, name), process: s.newProcess(), transactionalID: name, id: noProducer, known: map[int64]bool{}}
 	t.tv2 = t.rng.IntN(2) == 0
 	if !t.tv2 {
 		t.pinned[0], t.pinned[26] = int16(3+t.rng.IntN(9)), int16(t.rng.IntN(5))
 		t.pinned[22] = int16(t.rng.IntN(6))
 	}
-	t.pinned[10], t.pinned[24] = 3, 3
+	t.pinned[10], t.pinned[24] = 1, 3
 	t.stray = newClient(s, name+"-stray")
 	t.stray.dial()
 	t.dial()
@@ -90,64 +89,15 @@ func (t *Transactor) begin() {
 
 func (t *Transactor) rest() { t.busy, t.txn = false, nil }
 
-// try sends a request until answered says that its answer is final; lost is called instead after stepTimeout. build makes it again for
-// every attempt, since the connection may be another one by then.
-func (t *Transactor) try(build func() kmsg.Request, answered func(kmsg.Response) bool, unknown, lost func()) {
-	t.turn++
-	turn, began := t.turn, t.stage.env.Now()
-	var attempt func()
-	again := func() {
-		if t.stage.env.Now()-began > stepTimeout {
-			lost()
-			return
-		}
-		t.stage.env.After(t.pause(50*time.Millisecond), attempt)
-	}
-	attempt = func() {
-		if turn != t.turn {
-			return
-		}
-		if !t.up {
-			again()
-			return
-		}
-		t.call(build(), func(r kmsg.Response, err error) {
-			switch {
-			case turn != t.turn:
-			case err != nil:
-				if err != errRefused {
-					unknown()
-				}
-				again()
-			case !answered(r):
-				again()
-			}
-		})
-	}
-	attempt()
-}
-
 // identify finds the coordinator, which makes it exist, and takes a new epoch. It is tried for ever.
 func (t *Transactor) identify(done func()) {
 	t.identified = false
 	again := func() { t.stage.env.After(t.pause(200*time.Millisecond), func() { t.identify(done) }) }
-	t.try(func() kmsg.Request {
-		req := kmsg.NewPtrFindCoordinatorRequest()
-		req.Version, req.CoordinatorType, req.CoordinatorKey = max(1, t.version(req, 1)), 1, t.transactionalID
-		return req
-	}, func(r kmsg.Response) bool {
-		resp := r.(*kmsg.FindCoordinatorResponse)
-		t.stage.saw("FindCoordinator", resp.ErrorCode)
-		if resp.ErrorCode != 0 {
-			return false
-		}
-		t.initialize(done, again)
-		return true
-	}, func() {}, again)
+	t.seekCoordinator(t.transactionalID, 1, func() { t.initialize(done, again) })
 }
 
 func (t *Transactor) initialize(done, again func()) {
-	t.try(func() kmsg.Request {
+	t.try(stepTimeout, func() kmsg.Request {
 		req := kmsg.NewPtrInitProducerIDRequest()
 		req.Version = t.version(req, 0)
 		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(t.transactionalID), int32(transactionTimeout/time.Millisecond)
@@ -230,7 +180,7 @@ func again(code protocol.Code) bool {
 
 // add adds a partition to the transaction (TV1).
 func (t *Transactor) add(topic *Topic, key protocol.TopicPartition) {
-	t.try(func() kmsg.Request {
+	t.try(stepTimeout, func() kmsg.Request {
 		req := kmsg.NewPtrAddPartitionsToTxnRequest()
 		req.Version = t.version(req, 0)
 		req.TransactionalID, req.ProducerID, req.ProducerEpoch = t.transactionalID, t.id.id, t.id.epoch
@@ -302,7 +252,7 @@ func (t *Transactor) send(topic *Topic, key protocol.TopicPartition) {
 		}
 		t.stage.Rec.Complete(s.op, outcome)
 	}
-	t.try(func() kmsg.Request {
+	t.try(stepTimeout, func() kmsg.Request {
 		if t.rng.IntN(30) == 0 { // the batch arrives when nobody waits for it any more
 			t.stage.env.After(time.Duration(t.rng.Int64N(int64(time.Millisecond))), func() { t.hangUp(errClosed) })
 		}
@@ -369,7 +319,7 @@ func (t *Transactor) end() {
 	x.end = t.stage.Rec.Invoke(check.Op{
 		Process: t.process, Func: check.EndTxn, Key: protocol.TopicPartition{Partition: -1}, Offset: -1, Txn: x.number, Commit: x.commit,
 	})
-	t.try(func() kmsg.Request {
+	t.try(stepTimeout, func() kmsg.Request {
 		req := kmsg.NewPtrEndTxnRequest()
 		req.Version = t.version(req, 0)
 		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = t.transactionalID, t.id.id, t.id.epoch, x.commit
