@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/troupe-broker/troupe/cluster/config"
 )
 
 // completionBudget is how long a press of the tab key may take.
@@ -37,6 +41,54 @@ func (a *app) completeFrom(cmd *cobra.Command, list func(context.Context, *clien
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// keysFor are the settings that may be meant on a command line with these arguments.
+type keysFor func(args []string) []config.Key
+
+func topicKeys([]string) []config.Key { return config.TopicKeys() }
+func groupKeys([]string) []config.Key { return config.GroupKeys() }
+
+// completeKeys completes the names of settings in a flag, each with what follows it.
+func completeKeys(cmd *cobra.Command, flag, after string, keys keysFor) {
+	how := cobra.ShellCompDirectiveNoFileComp
+	if after != "" {
+		how |= cobra.ShellCompDirectiveNoSpace
+	}
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, args []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+		for _, k := range keys(args) {
+			words = append(words, k.Name+after)
+		}
+		return begunBy(typed, words), how
+	})
+}
+
+// begunBy are the words that what was typed begins.
+func begunBy(typed string, words []string) []string {
+	return slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, typed) })
+}
+
+// completeResources completes what settings belong to.
+func (a *app) completeResources(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return a.completeFrom(cmd, func(ctx context.Context, c *client) ([]string, error) {
+		words := []string{"cluster"}
+		if brokers, err := c.admin.ListBrokers(ctx); err == nil {
+			for _, id := range brokers.NodeIDs() {
+				words = append(words, "broker/"+decimal(id))
+			}
+		}
+		if topics, err := c.admin.ListTopics(ctx); err == nil {
+			for _, name := range topics.Names() {
+				words = append(words, "topic/"+name)
+			}
+		}
+		if groups, err := c.admin.ListGroups(ctx); err == nil {
+			for _, name := range groups.Groups() {
+				words = append(words, "group/"+name)
+			}
+		}
+		return begunBy(typed, words), nil
+	})
 }
 
 // nearest is the word closest to name, by edits, if it is close enough to be meant; otherwise empty.

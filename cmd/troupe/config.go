@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,13 +15,24 @@ import (
 )
 
 func (a *app) config() *cobra.Command {
-	return noun("config", "Explain, show and change settings of topics and brokers", a.configDocs(), a.configDescribe(), a.configAlter())
+	return noun("config", "Explain, show and change settings of topics, groups and brokers", a.configDocs(), a.configDescribe(), a.configAlter())
+}
+
+const scopeBroker = "broker"
+
+// scopes are the kinds of things that have settings.
+var scopes = []struct {
+	name string
+	keys func() []config.Key
+	key  func(name string) (*config.Key, bool)
+}{
+	{"topic", config.TopicKeys, config.TopicKey}, {"group", config.GroupKeys, config.GroupKey}, {scopeBroker, config.BrokerKeys, config.BrokerKey},
 }
 
 // settingDoc is what there is to know about a setting.
 type settingDoc struct {
 	Key      string   `json:"key"`
-	Scope    string   `json:"scope" doc:"topic or broker"`
+	Scope    string   `json:"scope" doc:"topic, group or broker"`
 	Type     string   `json:"type"`
 	Default  *string  `json:"default" doc:"null for none"`
 	Valid    string   `json:"valid,omitempty" doc:"what values it takes"`
@@ -89,7 +101,7 @@ func docOf(k *config.Key, scope string) settingDoc {
 		d.Default = &k.Default
 	}
 	switch {
-	case scope == "topic" || k.Update == config.ClusterWide:
+	case scope != scopeBroker || k.Update == config.ClusterWide:
 		d.Update = "while running"
 	case k.Update == config.PerBroker:
 		d.Update = "while running, for one broker at a time"
@@ -103,31 +115,28 @@ func (a *app) configDocs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "docs [KEY...]", Short: "Explain settings", Long: "List all settings that troupe knows, or explain some. Needs no broker.",
 		Example: "  troupe config docs retention.ms\n  troupe config docs -o json",
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return settingNames(), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return begunBy(typed, settingNames()), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	return prints(a, cmd, func(_ context.Context, keys []string) (settingDocs, error) {
 		var out settingDocs
 		if len(keys) == 0 {
-			for _, k := range config.TopicKeys() {
-				out = append(out, docOf(&k, "topic"))
-			}
-			for _, k := range config.BrokerKeys() {
-				out = append(out, docOf(&k, "broker"))
+			for _, s := range scopes {
+				for _, k := range s.keys() {
+					out = append(out, docOf(&k, s.name))
+				}
 			}
 			return out, nil
 		}
 		for _, name := range keys {
-			t, ofTopic := config.TopicKey(name)
-			b, ofBroker := config.BrokerKey(name)
-			if ofTopic {
-				out = append(out, docOf(t, "topic"))
+			known := len(out)
+			for _, s := range scopes {
+				if k, ok := s.key(name); ok {
+					out = append(out, docOf(k, s.name))
+				}
 			}
-			if ofBroker {
-				out = append(out, docOf(b, "broker"))
-			}
-			if !ofTopic && !ofBroker {
+			if len(out) == known {
 				return out, unknownSetting(name)
 			}
 		}
@@ -136,11 +145,10 @@ func (a *app) configDocs() *cobra.Command {
 }
 
 func settingNames() (out []string) {
-	for _, k := range config.TopicKeys() {
-		out = append(out, k.Name)
-	}
-	for _, k := range config.BrokerKeys() {
-		out = append(out, k.Name)
+	for _, s := range scopes {
+		for _, k := range s.keys() {
+			out = append(out, k.Name)
+		}
 	}
 	return out
 }
@@ -156,11 +164,12 @@ func unknownSetting(name string) error {
 // resource names what settings belong to.
 type resource struct {
 	topic   string // or
+	group   string // or
 	broker  int32  // or
 	cluster bool
 }
 
-const resourceUsage = "topic/NAME, broker/ID or cluster"
+const resourceUsage = "topic/NAME, group/NAME, broker/ID or cluster"
 
 func parseResource(text string) (resource, error) {
 	kind, name, _ := strings.Cut(text, "/")
@@ -169,6 +178,8 @@ func parseResource(text string) (resource, error) {
 		return resource{cluster: true}, nil
 	case kind == "topic" && name != "":
 		return resource{topic: name}, nil
+	case kind == "group" && name != "":
+		return resource{group: name}, nil
 	case kind == "broker":
 		if id, err := strconv.ParseInt(name, 10, 32); err == nil && id >= 0 {
 			return resource{broker: int32(id)}, nil
@@ -201,7 +212,8 @@ func (all resourceList) table() (out [][]string) {
 func (a *app) configDescribe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "describe RESOURCE...", Short: "Show settings of " + resourceUsage, Args: argCount(1, -1, resourceUsage),
-		Long: "Show the settings that somebody set, and where. cluster is what is set for all brokers while they run.",
+		Long:              "Show the settings that somebody set, and where. cluster is what is set for all brokers while they run.",
+		ValidArgsFunction: a.completeResources,
 	}
 	all := cmd.Flags().Bool("all", false, "show defaults as well")
 	return prints(a, cmd, func(ctx context.Context, args []string) (resourceList, error) {
@@ -212,7 +224,7 @@ func (a *app) configDescribe() *cobra.Command {
 				if err != nil {
 					return nil, err
 				}
-				got, err := r.describe(ctx, c.admin)
+				got, err := r.describe(ctx, c)
 				if err != nil {
 					return out, fmt.Errorf("%s: %w", arg, err)
 				}
@@ -223,16 +235,18 @@ func (a *app) configDescribe() *cobra.Command {
 	})
 }
 
-func (r resource) describe(ctx context.Context, admin *kadm.Client) (kadm.ResourceConfig, error) {
+func (r resource) describe(ctx context.Context, c *client) (kadm.ResourceConfig, error) {
 	var got kadm.ResourceConfigs
 	var err error
 	switch {
 	case r.topic != "":
-		got, err = admin.DescribeTopicConfigs(ctx, r.topic)
+		got, err = c.admin.DescribeTopicConfigs(ctx, r.topic)
+	case r.group != "":
+		got, err = describeGroupConfigs(ctx, c, r.group)
 	case r.cluster:
-		got, err = admin.DescribeBrokerConfigs(ctx)
+		got, err = c.admin.DescribeBrokerConfigs(ctx)
 	default:
-		got, err = admin.DescribeBrokerConfigs(ctx, r.broker)
+		got, err = c.admin.DescribeBrokerConfigs(ctx, r.broker)
 	}
 	if err != nil {
 		return kadm.ResourceConfig{}, err
@@ -246,12 +260,11 @@ func (r resource) describe(ctx context.Context, admin *kadm.Client) (kadm.Resour
 func (a *app) configAlter() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "alter RESOURCE", Short: "Change settings of " + resourceUsage, Args: argCount(1, 1, resourceUsage),
-		Example: "  troupe config alter cluster --set log.retention.ms=86400000\n  troupe config alter broker/1 --unset log.retention.ms",
+		Example:           "  troupe config alter cluster --set log.retention.ms=86400000\n  troupe config alter broker/1 --unset log.retention.ms",
+		ValidArgsFunction: a.completeResources,
 	}
-	f := cmd.Flags()
-	set := f.StringArrayP("set", "c", nil, "set `KEY=VALUE`; may be repeated")
-	unset := f.StringArray("unset", nil, "go back to the default of `KEY`; may be repeated")
-	dry := f.Bool("dry-run", false, "let the broker check everything and change nothing")
+	set, unset := alterFlags(cmd, resourceKeys)
+	dry := cmd.Flags().Bool("dry-run", false, dryAlterHelp)
 	return prints(a, cmd, func(ctx context.Context, args []string) (changeRows, error) {
 		r, err := parseResource(args[0])
 		if err != nil {
@@ -265,9 +278,11 @@ func (a *app) configAlter() *cobra.Command {
 			return nil, usage("--set KEY=VALUE or --unset KEY", "nothing to alter")
 		}
 		return withClient(a, ctx, func(ctx context.Context, c *client) (changeRows, error) {
-			got, err := r.alter(ctx, c.admin, configs, *dry)
-			if err == nil && len(got) > 0 && got[0].Err != nil {
-				err = &detailed{got[0].Err, got[0].ErrMessage}
+			got, err := r.alter(ctx, c, configs, *dry)
+			if err == nil && len(got) > 0 {
+				if err = got[0].Err; err != nil && got[0].ErrMessage != "" {
+					err = &detailed{err, got[0].ErrMessage}
+				}
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", args[0], err)
@@ -277,14 +292,31 @@ func (a *app) configAlter() *cobra.Command {
 	})
 }
 
-func (r resource) alter(ctx context.Context, admin *kadm.Client, configs []kadm.AlterConfig, dry bool) (kadm.AlterConfigsResponses, error) {
-	topics, brokers := admin.AlterTopicConfigs, admin.AlterBrokerConfigs
+// resourceKeys are the settings of the resource in args that can be altered; of a broker, if none is named yet.
+func resourceKeys(args []string) []config.Key {
+	var of resource
+	if len(args) > 0 {
+		of, _ = parseResource(args[0])
+	}
+	switch {
+	case of.topic != "":
+		return config.TopicKeys()
+	case of.group != "":
+		return config.GroupKeys()
+	}
+	return slices.DeleteFunc(slices.Clone(config.BrokerKeys()), func(k config.Key) bool { return k.Update == config.ReadOnly })
+}
+
+func (r resource) alter(ctx context.Context, c *client, configs []kadm.AlterConfig, dry bool) (kadm.AlterConfigsResponses, error) {
+	topics, brokers := c.admin.AlterTopicConfigs, c.admin.AlterBrokerConfigs
 	if dry {
-		topics, brokers = admin.ValidateAlterTopicConfigs, admin.ValidateAlterBrokerConfigs
+		topics, brokers = c.admin.ValidateAlterTopicConfigs, c.admin.ValidateAlterBrokerConfigs
 	}
 	switch {
 	case r.topic != "":
 		return topics(ctx, configs, r.topic)
+	case r.group != "":
+		return alterGroupConfigs(ctx, c, configs, dry, r.group)
 	case r.cluster:
 		return brokers(ctx, configs)
 	}

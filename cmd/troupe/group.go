@@ -18,8 +18,8 @@ import (
 )
 
 func (a *app) group() *cobra.Command {
-	c := noun("group", "See consumer groups, their lag, and move their offsets",
-		a.groupList(), a.groupDescribe(), a.groupMembers(), a.groupLag(), a.groupSeek(), a.groupDelete(), a.groupExport(), a.groupImport())
+	c := noun("group", "See consumer groups and their lag, change their settings, move their offsets",
+		a.groupList(), a.groupDescribe(), a.groupMembers(), a.groupLag(), a.groupAlter(), a.groupSeek(), a.groupDelete(), a.groupExport(), a.groupImport())
 	c.Aliases = []string{"groups"}
 	return c
 }

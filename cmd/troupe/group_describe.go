@@ -10,7 +10,8 @@ import (
 // groupView is what group describe prints of one group.
 type groupView struct {
 	groupInfo
-	Offsets positions `json:"offsets"`
+	Configs []configRow `json:"configs" doc:"settings that differ from the default; all of them with --configs"`
+	Offsets positions   `json:"offsets"`
 }
 
 type groupViews []groupView
@@ -21,6 +22,7 @@ func (views groupViews) table() (out [][]string) {
 			out = append(out, nil)
 		}
 		out = append(out, v.groupInfo.table()...)
+		out = append(out, configLines(v.Configs)...)
 		if len(v.Members) > 0 {
 			out = append(out, nil)
 			out = append(out, v.Members.table()...)
@@ -35,9 +37,10 @@ func (views groupViews) table() (out [][]string) {
 
 func (a *app) groupDescribe() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "describe GROUP...", Short: "Show state, members, offsets and lag of groups",
+		Use: "describe GROUP...", Short: "Show state, settings, members, offsets and lag of groups",
 		Args: argCount(1, -1, "the name of at least one group"), ValidArgsFunction: a.completeGroups,
 	}
+	all := cmd.Flags().Bool("configs", false, allConfigsHelp)
 	return prints(a, cmd, func(ctx context.Context, names []string) (groupViews, error) {
 		return withClient(a, ctx, func(ctx context.Context, c *client) (groupViews, error) {
 			groups, bad := lookGroups(ctx, c, names)
@@ -49,6 +52,7 @@ func (a *app) groupDescribe() *cobra.Command {
 			if err == nil {
 				markAges(ctx, c, a.now(), at...)
 			}
+			err = errors.Join(err, addGroupConfigs(ctx, c, views, *all))
 			return views, errors.Join(bad, err)
 		})
 	})

@@ -217,3 +217,30 @@ func FuzzParseExported(f *testing.F) {
 		}
 	})
 }
+
+// TestGroupHasSettings changes them by one command and sees them in two.
+func TestGroupHasSettings(t *testing.T) {
+	eachBroker(t, 20246, func(t *testing.T, addr string) {
+		joinGroup(t, addr, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+		for _, step := range []struct {
+			line, says string
+			code       int
+		}{
+			{"group describe g", "coordinator", 0},
+			{"group alter g -c consumer.session.timeout.ms=50000 --dry-run", "would be altered: set consumer.session.timeout.ms=50000", 0},
+			{"group alter g -c consumer.session.timeout.ms=50000", "altered: set consumer.session.timeout.ms=50000", 0},
+			{"group describe g", "consumer.session.timeout.ms  50000  (group)", 0},
+			{"config describe group/g", "consumer.session.timeout.ms  50000  group", 0},
+			{"config alter group/g --unset consumer.session.timeout.ms", "altered: unset consumer.session.timeout.ms", 0},
+			{"group alter g -c no.such.setting=1", "INVALID_CONFIG", 1},
+		} {
+			out, errs, code := execute(t, addr, step.line)
+			if code != step.code || !strings.Contains(out+errs, step.says) {
+				t.Errorf("%s: exit %d\n%s%s", step.line, code, out, errs)
+			}
+		}
+		if out, _, _ := execute(t, addr, "group describe g"); strings.Contains(out, "(group)") {
+			t.Errorf("the setting is still there:\n%s", out)
+		}
+	})
+}

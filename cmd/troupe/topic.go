@@ -159,9 +159,7 @@ func (v topicView) table() [][]string {
 		{"replication", strconv.Itoa(v.Replication)},
 		{"state", v.state()},
 	}
-	for _, c := range v.Configs {
-		out = append(out, []string{c.Key, c.shown() + "  (" + c.Source + ")"})
-	}
+	out = append(out, configLines(v.Configs)...)
 	if len(v.Parts) == 0 {
 		return out
 	}
@@ -197,7 +195,7 @@ func (a *app) topicDescribe() *cobra.Command {
 		Use: "describe TOPIC...", Short: "Show partitions, offsets and settings of topics",
 		Args: argCount(1, -1, "the name of at least one topic"), ValidArgsFunction: a.completeTopics,
 	}
-	all := cmd.Flags().Bool("configs", false, "show all settings, not only those that differ from the default")
+	all := cmd.Flags().Bool("configs", false, allConfigsHelp)
 	return prints(a, cmd, func(ctx context.Context, topics []string) (topicViews, error) {
 		return withClient(a, ctx, func(ctx context.Context, c *client) (topicViews, error) { return describeTopics(ctx, c, topics, *all) })
 	})
@@ -249,7 +247,9 @@ func offsetIn(l kadm.ListedOffsets, topic string, partition int32) int64 {
 	return -1
 }
 
-// configRow is one setting of a topic or broker.
+const allConfigsHelp = "show all settings, not only those that differ from the default"
+
+// configRow is one setting of a topic, group or broker.
 type configRow struct {
 	Key       string  `json:"key"`
 	Value     *string `json:"value" doc:"null if it has none or may not be shown"`
@@ -265,6 +265,14 @@ func (c configRow) shown() string {
 		return "(none)"
 	}
 	return *c.Value
+}
+
+// configLines are settings as lines of a description.
+func configLines(rows []configRow) (out [][]string) {
+	for _, c := range rows {
+		out = append(out, []string{c.Key, c.shown() + "  (" + c.Source + ")"})
+	}
+	return out
 }
 
 // configRows sorts settings by key; only those that somebody set, unless all.
@@ -283,6 +291,8 @@ func sourceName(s kmsg.ConfigSource) string {
 	switch s {
 	case kmsg.ConfigSourceDynamicTopicConfig:
 		return "topic"
+	case kmsg.ConfigSourceGroupConfig:
+		return "group"
 	case kmsg.ConfigSourceDynamicBrokerConfig:
 		return "broker, dynamic"
 	case kmsg.ConfigSourceDynamicDefaultBrokerConfig:

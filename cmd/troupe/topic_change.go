@@ -75,6 +75,7 @@ func (a *app) topicCreate() *cobra.Command {
 	partitions := f.Int32P("partitions", "p", -1, "number of partitions; -1 is the broker's default")
 	replication := f.Int16("replication", -1, "replicas of each partition; -1 is the broker's default")
 	set := f.StringArrayP("set", "c", nil, "setting of the topic, as `KEY=VALUE`; may be repeated")
+	completeKeys(cmd, "set", "=", topicKeys)
 	exists := f.Bool("if-not-exists", false, "a topic that exists is no error")
 	dry := f.Bool("dry-run", false, "let the broker check everything and create nothing")
 	return prints(a, cmd, func(ctx context.Context, topics []string) (changeRows, error) {
@@ -154,6 +155,17 @@ func alterations(set, unset []string) ([]kadm.AlterConfig, error) {
 	return out, nil
 }
 
+const dryAlterHelp = "let the broker check everything and change nothing"
+
+// alterFlags are --set and --unset of a command that changes settings; their keys are completed.
+func alterFlags(cmd *cobra.Command, keys keysFor) (set, unset *[]string) {
+	set = cmd.Flags().StringArrayP("set", "c", nil, "set `KEY=VALUE`; may be repeated")
+	unset = cmd.Flags().StringArray("unset", nil, "go back to the default of `KEY`; may be repeated")
+	completeKeys(cmd, "set", "=", keys)
+	completeKeys(cmd, "unset", "", keys)
+	return set, unset
+}
+
 func describeAlterations(configs []kadm.AlterConfig) string {
 	var parts []string
 	for _, c := range configs {
@@ -174,9 +186,8 @@ func (a *app) topicAlter() *cobra.Command {
 	}
 	f := cmd.Flags()
 	partitions := f.Int32P("partitions", "p", 0, "new total number of partitions, larger than now")
-	set := f.StringArrayP("set", "c", nil, "set `KEY=VALUE`; may be repeated")
-	unset := f.StringArray("unset", nil, "go back to the default of `KEY`; may be repeated")
-	dry := f.Bool("dry-run", false, "let the broker check everything and change nothing")
+	set, unset := alterFlags(cmd, topicKeys)
+	dry := f.Bool("dry-run", false, dryAlterHelp)
 	return prints(a, cmd, func(ctx context.Context, topics []string) (changeRows, error) {
 		configs, err := alterations(*set, *unset)
 		if err != nil {
@@ -208,18 +219,24 @@ func alterTopicConfigs(ctx context.Context, c *client, topics []string, configs 
 	if err != nil {
 		return err
 	}
-	for _, name := range topics {
+	alteredRows("topic", topics, got, changeRow{Done: "altered: " + describeAlterations(configs), DryRun: dry}, rows, bad)
+	return nil
+}
+
+// alteredRows says what became of each topic or group that was altered; well is the row of one that was, but for its name.
+func alteredRows(kind string, names []string, got kadm.AlterConfigsResponses, well changeRow, rows *changeRows, bad *failed) {
+	for _, name := range names {
 		r, err := got.On(name, nil)
 		if err == nil {
 			err = r.Err
 		}
 		if err != nil {
-			*rows = append(*rows, bad.add(name, err, r.ErrMessage))
+			*rows = append(*rows, bad.addOf(kind, name, err, r.ErrMessage))
 			continue
 		}
-		*rows = append(*rows, changeRow{Name: name, Done: "altered: " + describeAlterations(configs), DryRun: dry})
+		well.Name = name
+		*rows = append(*rows, well)
 	}
-	return nil
 }
 
 func growTopics(ctx context.Context, c *client, topics []string, total int, dry bool, rows *changeRows, bad *failed) error {
