@@ -257,7 +257,7 @@ func TestBrokerView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.NodeID != 1 || b.Listeners[0].Port != 9092 || b.Advertised != nil || b.HTTPListener != ":9644" || !b.AutoCreateTopics || b.LogDirs[0] != "troupe-data" || b.MetadataLogDir != "troupe-data" {
+	if b.NodeID != 1 || b.Listeners[0].Port != 9092 || b.Advertised != nil || b.HTTPListener != "localhost:9644" || !b.AutoCreateTopics || b.LogDirs[0] != "troupe-data" || b.MetadataLogDir != "troupe-data" {
 		t.Errorf("%+v", b)
 	}
 	b, err = NewBroker(Values{Static: entries("broker.id", "7", "log.dirs", "a, b", "advertised.listeners", "PLAINTEXT://kafka:1", "http.listener", "")})

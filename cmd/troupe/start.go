@@ -28,7 +28,8 @@ func (a *app) start() *cobra.Command {
 		Use: "start", Short: "Run a broker in the foreground", Args: argCount(0, 0, "no arguments; settings go into --config and --set"),
 		Long: "Run a broker until SIGTERM or SIGINT, then stop cleanly; a second signal ends it at once.\n\n" +
 			"Settings have Kafka's names; 'troupe config docs' lists them. None is needed: data goes to ./" + defaultDataDir + ", Kafka listens on port 9092,\n" +
-			"health and metrics on 9644. Directories need no formatting. Logs go to standard error, as JSON unless that is a terminal.",
+			"health and metrics on localhost:9644 (http.listener). Directories need no formatting. Logs go to standard error, as JSON unless\n" +
+			"that is a terminal.",
 		Example: "  troupe start --config server.properties\n  troupe start --set log.dirs=/var/lib/troupe --set num.partitions=6",
 	}
 	f := cmd.Flags()

@@ -9,5 +9,5 @@
 //
 // It decides nothing about the node: what is ready and what is counted is handed in as functions, which are called when somebody asks
 // and never otherwise, so an idle node spends nothing here. There is no authentication: health and metrics are for whoever reaches the
-// port, /debug only for this machine.
+// port, which by default only this machine does; /debug is for this machine in any case.
 package httpd
