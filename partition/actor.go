@@ -57,8 +57,9 @@ type place struct {
 	files         *storage.Files
 	host, flusher actors.PID
 	node          protocol.NodeID
-	producers     producer.Config
 	verifier      verifier
+	// producerExpiry is how long an idle producer is remembered, as of now. Any goroutine.
+	producerExpiry func() time.Duration
 }
 
 // ending says why the actor takes nothing any more.

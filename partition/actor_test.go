@@ -3,6 +3,7 @@ package partition
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type stage struct {
 	t      *testing.T
 	actor  *replicaActor
 	faults *faults
+	expiry time.Duration // of producers
 }
 
 func newStage(t *testing.T, config protocol.LogConfig) *stage {
@@ -32,10 +34,10 @@ func newStage(t *testing.T, config protocol.LogConfig) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, faults: &faults{}}
+	s := &stage{t: t, faults: &faults{}, expiry: 24 * time.Hour}
 	files := faultFS{fsys, s.faults}
 	l := leadOf(tp0, config)
-	out := openOne(&place{fs: files, files: storage.NewFiles(files, 0), host: hostPID, flusher: flusherPID, node: 1}, slog.New(slog.DiscardHandler),
+	out := openOne(&place{fs: files, files: storage.NewFiles(files, 0), host: hostPID, flusher: flusherPID, node: 1, producerExpiry: func() time.Duration { return s.expiry }}, slog.New(slog.DiscardHandler),
 		&opening{tp: tp0, lead: &l, config: &config, create: true})
 	if out.err != nil {
 		t.Fatal(out.err)
@@ -330,6 +332,23 @@ func TestSnapshotWaitsForTheFlush(t *testing.T) {
 	}
 	for _, e := range s.turn(housekeep{retain: true}) {
 		t.Errorf("a walk for retention with nothing to drop led to %+v", e)
+	}
+}
+
+// How long an idle producer is remembered can be changed while the broker runs.
+func TestIdleProducersAreForgottenByTheSettingInForce(t *testing.T) {
+	s := newStage(t, diskConfig())
+	m, _ := s.message(1, producing{pid: 4})
+	s.flush(s.turn(m))
+	s.expiry = math.MaxInt64                                 // its batch is of 1970
+	s.turn(housekeep{retain: true}, housekeep{retain: true}) // the first only sees that it was in use
+	if s.actor.producers.Len() != 1 {
+		t.Fatal("forgotten too early")
+	}
+	s.expiry = time.Hour
+	s.turn(housekeep{retain: true})
+	if s.actor.producers.Len() != 0 {
+		t.Error("still known")
 	}
 }
 

@@ -152,7 +152,7 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 		return
 	}
 	if m.retain {
-		a.producers.Expire(ctx.Now().UnixMilli())
+		a.producers.Expire(ctx.Now().UnixMilli(), a.producerExpiry())
 		if err := a.retain(ctx); err != nil {
 			a.fail(ctx, err)
 		} else if a.config.Durability == protocol.DurabilityOS {

@@ -12,7 +12,6 @@ import (
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/protocol"
-	"github.com/troupe-broker/troupe/partition/producer"
 	"github.com/troupe-broker/troupe/partition/storage"
 )
 
@@ -32,8 +31,8 @@ type HostConfig struct {
 	CheckpointEvery time.Duration
 	// OpenFiles bounds the open segment files of one log directory; 0 means storage.DefaultOpenFiles.
 	OpenFiles int
-	// ProducerExpiry is producer.id.expiration.ms; 0 means a day.
-	ProducerExpiry time.Duration
+	// ProducerExpiry is producer.id.expiration.ms as of now, asked on any goroutine; nil means a day.
+	ProducerExpiry func() time.Duration
 
 	// Coordinator finds the shard that coordinates a transactional id, on any goroutine and without blocking, or says why there is none
 	// now. Nil: the first batch of a transaction is taken without asking.
@@ -138,6 +137,9 @@ func NewHost(config HostConfig) actors.Spec {
 	orDefault(&config.RetentionCheck, 5*time.Minute)
 	orDefault(&config.CheckpointEvery, time.Minute)
 	orDefault(&config.AddPartitionsBackoff, 20*time.Millisecond)
+	if config.ProducerExpiry == nil {
+		config.ProducerExpiry = func() time.Duration { return 24 * time.Hour }
+	}
 	return actors.Spec{Name: "partitions", New: func() actors.Actor { return newHost(config) }}
 }
 
@@ -227,8 +229,8 @@ func (h *Host) start(ctx *actors.Context) {
 		pid := ctx.Spawn(actors.Spec{Name: "flusher-" + strconv.Itoa(i), New: func() actors.Actor { return config }})
 		d.place = &place{
 			dir: d.name, fs: d.fs, files: storage.NewFiles(d.fs, h.config.OpenFiles), host: ctx.Self(), flusher: pid, node: h.config.Node,
-			producers: producer.Config{ExpireAfter: h.config.ProducerExpiry},
-			verifier:  verifier{h.config.Coordinator, h.config.VerifyTransactions, h.config.AddPartitionsBackoff, h.config.AddPartitionsBackoffMax},
+			producerExpiry: h.config.ProducerExpiry,
+			verifier:       verifier{h.config.Coordinator, h.config.VerifyTransactions, h.config.AddPartitionsBackoff, h.config.AddPartitionsBackoffMax},
 		}
 		h.scanning++
 		logger := ctx.Logger()

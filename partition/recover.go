@@ -85,7 +85,7 @@ func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 	if out.err != nil {
 		return out
 	}
-	producers, snapshotAt, replayed, err := restoreProducers(log, p.producers, out.recovered.AbortedFrom, logger)
+	producers, snapshotAt, replayed, err := restoreProducers(log, out.recovered.AbortedFrom, logger)
 	if err != nil {
 		_ = log.Close(false) // only lets go of its files
 		out.err = err
@@ -124,11 +124,11 @@ func newReplicaActor(p *place, o *opening, log *storage.Log, producers *producer
 //
 // The index may have to be rebuilt from before the newest snapshot. Then that is a replay of its own, from an older one: an older snapshot
 // does not do for the producers, since records between the two may have been deleted.
-func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int64, logger *slog.Logger) (s *producer.State, snapshotAt, replayed int64, err error) {
+func restoreProducers(log *storage.Log, abortedFrom int64, logger *slog.Logger) (s *producer.State, snapshotAt, replayed int64, err error) {
 	if log.EndOffset() == 0 {
-		return producer.NewState(config), -1, 0, nil
+		return producer.NewState(producer.Config{}), -1, 0, nil
 	}
-	s, snapshotAt, err = restoreSnapshot(log, config, log.EndOffset(), logger)
+	s, snapshotAt, err = restoreSnapshot(log, log.EndOffset(), logger)
 	if err != nil {
 		return nil, -1, 0, err
 	}
@@ -137,7 +137,7 @@ func restoreProducers(log *storage.Log, config producer.Config, abortedFrom int6
 	}
 	aborted, replayed, err := replayFrom(log, s, snapshotAt, abortedFrom)
 	if err == nil && abortedFrom < min(snapshotAt, log.EndOffset()) {
-		older, at, failure := restoreSnapshot(log, config, abortedFrom, logger)
+		older, at, failure := restoreSnapshot(log, abortedFrom, logger)
 		if failure != nil {
 			return nil, -1, 0, failure
 		}
@@ -174,7 +174,7 @@ func replayFrom(log *storage.Log, s *producer.State, from, abortedFrom int64) (a
 
 // restoreSnapshot reads the newest snapshot at or below upTo; a damaged one is passed over. Without any the state begins empty at the log
 // start, and the offset is -1.
-func restoreSnapshot(log *storage.Log, config producer.Config, upTo int64, logger *slog.Logger) (*producer.State, int64, error) {
+func restoreSnapshot(log *storage.Log, upTo int64, logger *slog.Logger) (*producer.State, int64, error) {
 	offsets, err := log.Snapshots()
 	if err != nil {
 		return nil, 0, err
@@ -186,7 +186,7 @@ func restoreSnapshot(log *storage.Log, config producer.Config, upTo int64, logge
 		data, err := log.ReadSnapshot(offset)
 		if err == nil {
 			var s *producer.State
-			if s, err = producer.Restore(config, data); err == nil {
+			if s, err = producer.Restore(producer.Config{}, data); err == nil {
 				return s, offset, nil
 			}
 		}
@@ -195,7 +195,7 @@ func restoreSnapshot(log *storage.Log, config producer.Config, upTo int64, logge
 		}
 		logger.Warn("producer snapshot passed over", slog.String("dir", log.Dir()), slog.Int64("offset", offset), slog.Any("error", err))
 	}
-	return producer.NewState(config), -1, nil
+	return producer.NewState(producer.Config{}), -1, nil
 }
 
 // replay applies a batch of the log, with the functions live appends use. ok reports an aborted transaction.

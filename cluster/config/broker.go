@@ -34,14 +34,11 @@ type Broker struct {
 	FetchMaxBytes            int
 	FetchSessionSlots        int
 
-	ElectionTimeout              time.Duration // of the metadata quorum
-	MetadataSnapshotBytes        int64         // of records between two snapshots of the metadata
-	RetentionCheckInterval       time.Duration
-	FlushCheckpointInterval      time.Duration
-	FlushSchedulerInterval       time.Duration
-	RecoveryThreadsPerDir        int
-	ProducerIDExpiration         time.Duration
-	ProducerIDExpirationInterval time.Duration
+	ElectionTimeout         time.Duration // of the metadata quorum
+	MetadataSnapshotBytes   int64         // of records between two snapshots of the metadata
+	RetentionCheckInterval  time.Duration
+	FlushCheckpointInterval time.Duration
+	RecoveryThreadsPerDir   int
 
 	values Values
 }
@@ -113,10 +110,7 @@ func (b *Broker) intervals() {
 	b.MetadataSnapshotBytes = b.Int("metadata.log.max.record.bytes.between.snapshots")
 	b.RetentionCheckInterval = b.Duration("log.retention.check.interval.ms")
 	b.FlushCheckpointInterval = b.Duration("log.flush.offset.checkpoint.interval.ms")
-	b.FlushSchedulerInterval = b.Duration("log.flush.scheduler.interval.ms")
 	b.RecoveryThreadsPerDir = int(b.Int("num.recovery.threads.per.data.dir"))
-	b.ProducerIDExpiration = b.Duration("producer.id.expiration.ms")
-	b.ProducerIDExpirationInterval = b.Duration("producer.id.expiration.check.interval.ms")
 }
 
 func (b *Broker) directories() error {
@@ -216,6 +210,8 @@ func (b *Broker) Warnings() []Warning {
 		switch {
 		case !ok:
 			out = append(out, Warning{e.Key, unknown(e.Key, brokerTable).Error() + "; it is ignored"})
+		case k.Name == "log.cleaner.threads" && b.Int(k.Name) > 1:
+			out = append(out, Warning{e.Key, e.Key + "=" + e.Value + " is as 1: one log is compacted at a time"})
 		case !k.Enforced && e.Value != k.Default:
 			out = append(out, Warning{e.Key, e.Key + " is accepted and described, but has no effect in troupe"})
 		}

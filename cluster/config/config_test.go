@@ -279,7 +279,7 @@ func TestBrokerView(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	b, err := NewBroker(Values{Static: entries("zookeeper.connect", "x", "num.io.threads", "3", "num.network.threads", "3", "log.retention.houres", "1", "num.partitions", "2")})
+	b, err := NewBroker(Values{Static: entries("zookeeper.connect", "x", "num.io.threads", "3", "num.network.threads", "3", "log.cleaner.threads", "4", "log.retention.houres", "1", "num.partitions", "2")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,6 +288,7 @@ func TestWarnings(t *testing.T) {
 		got = append(got, w.Text)
 	}
 	want := []string{
+		"log.cleaner.threads=4 is as 1: one log is compacted at a time",
 		"Unknown configuration log.retention.houres; did you mean log.retention.hours?; it is ignored",
 		"num.io.threads is accepted and described, but has no effect in troupe",
 		"Unknown configuration zookeeper.connect: Kafka 4.0 removed it; it is ignored",

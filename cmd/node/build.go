@@ -88,6 +88,8 @@ type resolved struct {
 	image   *image.Image
 	api     api.Settings
 	cleaner partition.CleanerConfig
+	// producerExpiry is producer.id.expiration.ms.
+	producerExpiry time.Duration
 }
 
 // Build opens and locks the directories and spawns the actors. It does not wait for them: Config.Ready says when they are ready, and
@@ -167,7 +169,8 @@ func (n *Node) hostConfig() partition.HostConfig {
 	c := partition.HostConfig{
 		Node: n.settings.NodeID, Table: n.table, Clock: n.env.Clock, RecoveryThreads: n.settings.RecoveryThreadsPerDir,
 		RetentionCheck: n.settings.RetentionCheckInterval, CheckpointEvery: n.settings.FlushCheckpointInterval,
-		ProducerExpiry: n.settings.ProducerIDExpiration, AdjustLog: n.config.AdjustLog, Coordinator: n.groups.Transaction,
+		ProducerExpiry: func() time.Duration { return n.inForce().producerExpiry },
+		AdjustLog:      n.config.AdjustLog, Coordinator: n.groups.Transaction,
 		VerifyTransactions:      func() bool { return n.images.Broker().Bool("transaction.partition.verification.enable") },
 		AddPartitionsBackoff:    n.settings.Duration("add.partitions.to.txn.retry.backoff.ms"),
 		AddPartitionsBackoffMax: n.settings.Duration("add.partitions.to.txn.retry.backoff.max.ms"),
@@ -292,7 +295,7 @@ func (n *Node) inForce() *resolved {
 		Disabled: !b.Bool("log.cleaner.enable") || b.Int("log.cleaner.threads") == 0, Backoff: b.Duration("log.cleaner.backoff.ms"),
 		MapBytes: b.Int("log.cleaner.dedupe.buffer.size"), MapFactor: b.Float("log.cleaner.io.buffer.load.factor"),
 		BytesPerSecond: b.Float("log.cleaner.io.max.bytes.per.second"),
-	}}
+	}, b.Duration("producer.id.expiration.ms")}
 	n.current.Store(r)
 	return r
 }

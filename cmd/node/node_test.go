@@ -127,12 +127,15 @@ func TestDynamicSettingsReachTheHandlers(t *testing.T) {
 		t.Error("resolved again for the same image")
 	}
 	alter := &protocol.AlterConfigs{Resources: []protocol.AlterResource{{Type: protocol.ResourceBroker, Ops: []protocol.AlterOp{
-		{Op: protocol.ConfigSet, ConfigEntry: protocol.ConfigEntry{Key: "message.max.bytes", Value: "2000000"}},
+		{Op: protocol.ConfigSet, ConfigEntry: protocol.ConfigEntry{Key: "producer.id.expiration.ms", Value: "3600000"}},
 	}}}}
 	if _, err := n.System().AskWait(t.Context(), n.control, alter); err != nil {
 		t.Fatal(err)
 	}
 	if n.apiSettings() == before {
 		t.Error("not resolved again for a new image")
+	}
+	if got := n.hostConfig().ProducerExpiry(); got != time.Hour {
+		t.Errorf("partitions remember producers for %v", got)
 	}
 }

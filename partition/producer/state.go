@@ -16,10 +16,7 @@ const (
 	// DefaultMaxProducers is where Config leaves it open. An entry takes about 250 bytes.
 	DefaultMaxProducers = 100_000
 
-	// DefaultExpireAfter is Kafka's producer.id.expiration.ms.
-	DefaultExpireAfter = 24 * time.Hour
-
-	// PressureExpireAfter replaces Config.ExpireAfter, if shorter, while more than three quarters of MaxProducers are known. Longer
+	// PressureExpireAfter is how long idle producers are remembered at most while more than three quarters of MaxProducers are known. Longer
 	// than clients retry by default (delivery.timeout.ms, 2 minutes).
 	PressureExpireAfter = 15 * time.Minute
 )
@@ -32,8 +29,6 @@ const (
 
 // Config of a State. Zero values mean the defaults.
 type Config struct {
-	// ExpireAfter forgets a producer without open transaction this long after the timestamp of its last batch or marker.
-	ExpireAfter time.Duration
 	// MaxProducers bounds the producers that are known at a time.
 	MaxProducers int
 }
@@ -90,17 +85,11 @@ func subSequence(s, n int32) int32 { return int32((uint32(s) - uint32(n)) & 0x7f
 
 // NewState knows nobody.
 func NewState(cfg Config) *State {
-	if cfg.ExpireAfter <= 0 {
-		cfg.ExpireAfter = DefaultExpireAfter
-	}
 	if cfg.MaxProducers <= 0 {
 		cfg.MaxProducers = DefaultMaxProducers
 	}
 	return &State{cfg: cfg, entries: map[protocol.ProducerID]*entry{}}
 }
-
-// Reconfigure takes a new configuration; nothing expires before the next Expire.
-func (s *State) Reconfigure(cfg Config) { s.cfg = NewState(cfg).cfg }
 
 // Len is the number of producers known.
 func (s *State) Len() int { return len(s.entries) }
@@ -196,12 +185,11 @@ func (e *entry) newest() (b batch, ok bool) {
 	return e.batches[e.count-1], true
 }
 
-// Expire forgets producers that have been idle for Config.ExpireAfter at now (wall time, milliseconds), unless they have a
+// Expire forgets producers whose last batch or marker is at least after old at now (wall time, milliseconds), unless they have a
 // transaction open or were used since the last Expire. It returns how many. Call it every few minutes, not within a turn that has
 // something to roll back. Source: ProducerStateManager.removeExpiredProducers.
-func (s *State) Expire(now int64) int {
+func (s *State) Expire(now int64, after time.Duration) int {
 	invariant.Check(len(s.undo) == 0, "expiry with %d changes not committed", len(s.undo))
-	after := s.cfg.ExpireAfter
 	if len(s.entries) > s.cfg.MaxProducers/4*3 {
 		after = min(after, PressureExpireAfter)
 	}

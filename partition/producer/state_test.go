@@ -354,34 +354,34 @@ func TestGuardChangesWithMarkers(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
-	s := NewState(Config{ExpireAfter: time.Hour})
+	s := NewState(Config{})
 	hour := time.Hour.Milliseconds()
 	s.Apply(Header{1, 0, 0, 0, false}, 0, 0, 0)
 	s.Apply(Header{2, 0, 0, 0, true}, 1, 1, 0)
 	s.Apply(Header{3, 0, 0, 0, false}, 2, 2, hour)
 	s.Commit()
-	if n := s.Expire(10 * hour); n != 0 || s.Len() != 3 {
+	if n := s.Expire(10*hour, time.Hour); n != 0 || s.Len() != 3 {
 		t.Errorf("%d expired though they were used since the last time", n)
 	}
-	if n := s.Expire(hour - 1); n != 0 {
+	if n := s.Expire(hour-1, time.Hour); n != 0 {
 		t.Errorf("%d expired too early", n)
 	}
-	if n := s.Expire(hour); n != 1 || s.Len() != 2 {
+	if n := s.Expire(hour, time.Hour); n != 1 || s.Len() != 2 {
 		t.Errorf("%d expired; 1 is due", n)
 	}
 	if v := s.Check(Header{1, 0, 7, 7, false}); !v.Append() {
 		t.Errorf("an expired producer is unknown: %+v", v)
 	}
-	if n := s.Expire(100 * hour); n != 1 || s.Len() != 1 || s.Begins(Header{2, 0, 1, 1, true}) {
+	if n := s.Expire(100*hour, time.Hour); n != 1 || s.Len() != 1 || s.Begins(Header{2, 0, 1, 1, true}) {
 		t.Errorf("%d expired; 3 is due and 2 has a transaction open", n)
 	}
 	s.ApplyMarker(Marker{2, 0, true, 0}, 3, 100*hour)
 	s.Commit()
-	s.Expire(100 * hour)
-	if n := s.Expire(101*hour - 1); n != 0 {
+	s.Expire(100*hour, time.Hour)
+	if n := s.Expire(101*hour-1, time.Hour); n != 0 {
 		t.Error("a marker is a sign of life") // KAFKA-9144
 	}
-	if n := s.Expire(101 * hour); n != 1 || s.Len() != 0 {
+	if n := s.Expire(101*hour, time.Hour); n != 1 || s.Len() != 0 {
 		t.Error("but no more than that")
 	}
 }
@@ -402,8 +402,8 @@ func TestBoundOnProducers(t *testing.T) {
 	if v := s.Check(Header{7, 0, 1, 1, false}); !v.Append() {
 		t.Errorf("who is known goes on: %+v", v)
 	}
-	s.Expire(0)
-	if n := s.Expire(PressureExpireAfter.Milliseconds()); n != 8 {
+	s.Expire(0, 24*time.Hour)
+	if n := s.Expire(PressureExpireAfter.Milliseconds(), 24*time.Hour); n != 8 {
 		t.Errorf("under pressure expiry is less patient: %d", n)
 	}
 }
