@@ -71,3 +71,12 @@ func (o *Owners) Lost(group, member string, key protocol.TopicPartition) {
 	r := register{group, key}
 	o.owned[r] = slices.DeleteFunc(o.owned[r], func(b Owner) bool { return b.Member == member })
 }
+
+// LostAll notes that member gave up everything in a group.
+func (o *Owners) LostAll(group, member string) {
+	for r := range o.owned {
+		if r.group == group {
+			o.Lost(group, member, r.key)
+		}
+	}
+}

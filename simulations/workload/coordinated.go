@@ -2,7 +2,6 @@ package workload
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,6 +101,14 @@ type identityOf struct {
 }
 
 var nobody = identityOf{generation: -1}
+
+// owner is by what name it owns partitions: a static member goes on with those of the process before.
+func (who identityOf) owner() string {
+	if who.instance != "" {
+		return "instance " + who.instance
+	}
+	return who.member
+}
 
 // spot is one partition in one group.
 type spot struct {
@@ -292,28 +299,6 @@ func (c *coordinated) offsetsIn(resp *kmsg.OffsetFetchResponse, group string, sp
 		offsets = append(offsets, part.Offset)
 	}
 	return offsets
-}
-
-// group is one that clients of a run use, with the partitions in it.
-type group struct {
-	name  string
-	spots []spot
-}
-
-// groupOf registers partitions with a group, so that the last look asks for them.
-func (s *Stage) groupOf(name string, spots []spot) *group {
-	i := slices.IndexFunc(s.groups, func(g *group) bool { return g.name == name })
-	if i < 0 {
-		s.groups = append(s.groups, &group{name: name})
-		i = len(s.groups) - 1
-	}
-	g := s.groups[i]
-	for _, at := range spots {
-		if !slices.Contains(g.spots, at) {
-			g.spots = append(g.spots, at)
-		}
-	}
-	return g
 }
 
 // allSpots are the partitions of all topics.

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -20,15 +19,23 @@ const (
 
 // Member is a member of a classic group of consumers: it joins, syncs (as leader with a range assignment), sends heartbeats, asks for the
 // offsets of its partitions and commits to them. Now and then it leaves, dies without a word, or falls silent for longer than its
-// session and goes on as if nothing had happened. Half of them are static.
+// session and goes on as if nothing had happened. Half of them are static: some of these die and come back within their session, or
+// after it. An eager member gives everything up before it joins again, a cooperative one (KIP-429) only what it is not assigned again.
+//
+// What it believes to own it believes for as long as it may (check.Owners), also when it is dead: then its partitions are nobody
+// else's before its session is over.
 type Member struct {
 	coordinated
 	group    string
 	who      identityOf
 	before   identityOf // of the generation before, or before the member id was forgotten
 	leader   bool
-	known    []string // member ids, if it leads
+	withheld bool    // it assigned less than all, since some had to be given up first
+	claims   []claim // of all members, if it leads
 	owned    []spot
+	heard    time.Duration // when the last request was sent that was answered without an error
+	reborn   bool          // what a former process of its instance had is not its own
+	full     bool          // the group had no room for it
 	asleep   bool
 	gone     bool
 	stable   bool
@@ -40,11 +47,16 @@ type Member struct {
 	topics func() []spot
 	// gentle members commit nothing by themselves.
 	gentle bool
+	// cooperative members keep what they have while they join.
+	cooperative bool
+	// mixed: members of KIP-848 may be in the group, so its epochs are theirs.
+	mixed bool
 }
 
 // StartMember begins a member of one of the classic groups.
-func StartMember(s *Stage, name, group string) *Member {
+func StartMember(s *Stage, name, group string, cooperative bool) *Member {
 	m := newMember(s, name, group)
+	m.cooperative = cooperative
 	m.start()
 	m.live()
 	return m
@@ -59,7 +71,8 @@ func newMember(s *Stage, name, group string) *Member {
 }
 
 func (m *Member) start() {
-	m.stage.groupOf(m.group, m.topics())
+	g := m.stage.groupOf(m.group, m.topics())
+	g.members = append(g.members, m)
 	m.dial()
 	m.seekCoordinator(m.group, 0, m.join)
 }
@@ -69,18 +82,46 @@ func (m *Member) Idle() bool { return true }
 
 // Behind describes what keeps the member from being a settled one.
 func (m *Member) Behind() string {
-	if !m.stable {
+	if !m.stable && !m.full && !m.gone {
 		return fmt.Sprintf("%s is no settled member of %s", m.name, m.group)
 	}
 	return ""
 }
 
-// unsettle takes the assignment away.
+// owner is by what name the member owns partitions: a static one goes on with those of the process before.
+func (m *Member) owner() string { return m.who.owner() }
+
+func (m *Member) settledWith() ([]spot, bool) { return m.owned, m.stable && !m.gone }
+
+func (m *Member) refused() bool { return m.full && !m.gone }
+
+func (m *Member) protocol() string {
+	if m.cooperative {
+		return "cooperative-sticky"
+	}
+	return "range"
+}
+
+// unsettle takes the assignment away, but from a cooperative member that may still believe in it.
 func (m *Member) unsettle() {
 	if m.stable || len(m.owned) > 0 {
 		m.Taken()
 	}
-	m.stable, m.owned = false, nil
+	m.stable = false
+	if !m.cooperative || m.stage.env.Now()-m.heard > trust {
+		m.drop(m.owned)
+	}
+}
+
+// drop gives partitions up.
+func (m *Member) drop(spots []spot) {
+	m.owned = m.stage.disown(m.group, m.owner(), m.owned, spots)
+}
+
+// answered notes that the coordinator took the member for one when it answered a request sent at that time.
+func (m *Member) answered(sent time.Duration) {
+	m.heard, m.full = sent, false
+	m.stage.believe(m.group, m.who, m.owned, sent)
 }
 
 func (m *Member) instance() *string {
@@ -112,6 +153,18 @@ func (m *Member) forget() {
 	if m.who.member != "" && m.who.generation >= 0 {
 		m.before = m.who
 	}
+	m.drop(m.owned)
+	m.stage.memberships.Left(m.group, m.owner(), int64(m.stage.env.Now()))
+	m.who.member, m.who.generation = "", -1
+}
+
+// perish ends the process of the member: what it knew is gone, and what it owned is not given up.
+func (m *Member) perish() {
+	m.turn++
+	m.hangUp(errClosed)
+	m.Taken()
+	m.owned, m.stable, m.reborn = nil, false, true
+	m.before = nobody
 	m.who.member, m.who.generation = "", -1
 }
 
@@ -119,13 +172,16 @@ func (m *Member) join() {
 	if m.stage.halted || m.asleep {
 		return
 	}
+	var sent time.Duration
 	m.try(stepTimeout, func() kmsg.Request {
+		sent = m.stage.env.Now()
+		m.beginJoin(sent)
 		req := kmsg.NewPtrJoinGroupRequest()
 		req.Version = m.at(req, m.low(5))
 		req.Group, req.MemberID, req.InstanceID, req.ProtocolType = m.group, m.who.member, m.instance(), "consumer"
 		req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = int32(sessionTimeout/time.Millisecond), int32(rebalanceTimeout/time.Millisecond)
 		p := kmsg.NewJoinGroupRequestProtocol()
-		p.Name, p.Metadata = "range", m.subscription()
+		p.Name, p.Metadata = m.protocol(), m.subscription()
 		req.Protocols = append(req.Protocols, p)
 		return req
 	}, func(r kmsg.Response) bool {
@@ -134,34 +190,57 @@ func (m *Member) join() {
 		m.stage.saw("JoinGroup", resp.ErrorCode)
 		switch code {
 		case protocol.None:
-			m.joined(resp)
+			m.joined(resp, sent)
 			return true
 		case protocol.MemberIDRequired:
 			m.who.member = resp.MemberID
 		case protocol.UnknownMemberID, protocol.FencedInstanceID:
 			m.forget()
-		case protocol.InconsistentGroupProtocol, protocol.GroupMaxSizeReached, protocol.InvalidSessionTimeout, protocol.InvalidGroupID:
+		case protocol.GroupMaxSizeReached:
+			m.turnedAway()
+		case protocol.InconsistentGroupProtocol, protocol.InvalidSessionTimeout, protocol.InvalidGroupID:
 			m.stage.violate("%s: JoinGroup v%d: %s", m.name, resp.Version, code.Name())
 		}
 		return false
 	}, func() {}, m.rejoin)
 }
 
-func (m *Member) joined(resp *kmsg.JoinGroupResponse) {
-	if resp.MemberID == "" || resp.Generation < 0 || resp.Protocol == nil || *resp.Protocol != "range" {
+// beginJoin gives up what must not be claimed.
+func (m *Member) beginJoin(now time.Duration) {
+	if m.reborn {
+		m.reborn = false
+		m.stage.owners.LostAll(m.group, m.owner())
+	}
+	if now-m.heard > trust {
+		m.drop(m.owned)
+	}
+}
+
+// turnedAway: there is no room.
+func (m *Member) turnedAway() {
+	if m.stage.GroupMax == 0 {
+		m.stage.violate("%s: %s without a bound", m.name, protocol.GroupMaxSizeReached.Name())
+	}
+	m.forget()
+	m.full = true
+}
+
+func (m *Member) joined(resp *kmsg.JoinGroupResponse, sent time.Duration) {
+	if resp.MemberID == "" || resp.Generation < 0 || resp.Protocol == nil || *resp.Protocol != m.protocol() {
 		m.stage.violate("%s: JoinGroup v%d: member %q, generation %d", m.name, resp.Version, resp.MemberID, resp.Generation)
+	}
+	if m.who.generation < 0 {
+		m.stage.entered(m.name, m.group, m.owner(), resp.Generation, sent)
 	}
 	if m.who.member != "" {
 		m.before = m.who
 	}
 	m.who.member, m.who.generation = resp.MemberID, resp.Generation
 	m.leader = resp.LeaderID == resp.MemberID && !resp.SkipAssignment
-	m.known = nil
-	for _, o := range resp.Members {
-		m.known = append(m.known, o.MemberID)
-	}
-	if m.leader && !slices.Contains(m.known, m.who.member) || !m.leader && resp.LeaderID != resp.MemberID && len(m.known) > 0 {
-		m.stage.violate("%s: JoinGroup v%d: leader %s told %d members, %v", m.name, resp.Version, resp.LeaderID, len(m.known), m.who)
+	m.claims = m.readClaims(resp.Members)
+	known := slices.ContainsFunc(m.claims, func(c claim) bool { return c.member == m.who.member })
+	if m.leader && !known || !m.leader && resp.LeaderID != resp.MemberID && len(m.claims) > 0 {
+		m.stage.violate("%s: JoinGroup v%d: leader %s told %d members, %v", m.name, resp.Version, resp.LeaderID, len(m.claims), m.who)
 	}
 	m.sync()
 }
@@ -169,14 +248,17 @@ func (m *Member) joined(resp *kmsg.JoinGroupResponse) {
 func (m *Member) sync() {
 	began := m.stage.Rec.Now()
 	var assignments []kmsg.SyncGroupRequestGroupAssignment
+	m.withheld = false
 	if m.leader {
 		assignments = m.assign()
 	}
+	var sent time.Duration
 	m.try(stepTimeout, func() kmsg.Request {
+		sent = m.stage.env.Now()
 		req := kmsg.NewPtrSyncGroupRequest()
 		req.Version = m.at(req, m.low(3))
 		req.Group, req.MemberID, req.InstanceID, req.Generation = m.group, m.who.member, m.instance(), m.who.generation
-		req.ProtocolType, req.Protocol = kmsg.StringPtr("consumer"), kmsg.StringPtr("range")
+		req.ProtocolType, req.Protocol = kmsg.StringPtr("consumer"), kmsg.StringPtr(m.protocol())
 		req.GroupAssignment = assignments
 		return req
 	}, func(r kmsg.Response) bool {
@@ -185,7 +267,7 @@ func (m *Member) sync() {
 		m.stage.saw("SyncGroup", resp.ErrorCode)
 		switch {
 		case code == protocol.None:
-			m.synced(resp, began)
+			m.synced(resp, began, sent)
 		case code == protocol.UnknownMemberID || code == protocol.FencedInstanceID:
 			m.forget()
 			m.rejoin()
@@ -198,24 +280,40 @@ func (m *Member) sync() {
 	}, func() {}, m.rejoin)
 }
 
-func (m *Member) synced(resp *kmsg.SyncGroupResponse, began check.Instant) {
-	owned, ok := m.readAssignment(resp.MemberAssignment)
+func (m *Member) synced(resp *kmsg.SyncGroupResponse, began check.Instant, sent time.Duration) {
+	assigned, ok := m.readAssignment(resp.MemberAssignment)
 	if !ok {
 		m.stage.violate("%s: SyncGroup v%d: assignment %x", m.name, resp.Version, resp.MemberAssignment)
 		return
 	}
 	op := check.GroupOp{
 		Client: m.name, Func: check.AssignPartitions, Group: m.group, Member: m.who.member, Instance: m.who.instance, Generation: m.who.generation,
+		Incremental: m.mixed,
 	}
-	for _, at := range owned {
+	for _, at := range assigned {
 		op.Partitions = append(op.Partitions, at.key)
 	}
 	m.stage.Rec.CompleteGroup(m.stage.Rec.InvokeGroupAt(began, op), check.OK)
-	m.owned, m.stable = owned, true
-	m.Given(m.who, owned)
+	lost := slices.DeleteFunc(slices.Clone(m.owned), func(o spot) bool { return slices.Contains(assigned, o) })
+	m.drop(lost)
+	m.owned, m.stable = assigned, true
+	m.answered(sent)
+	m.Given(m.who, assigned)
 	m.haunt()
 	m.heartbeat(m.turn)
 	m.work(m.turn)
+	switch { // what was given up can go to others in another round
+	case len(lost) > 0:
+		m.stage.sometimes("cooperative member gave partitions up", true)
+		m.rejoin()
+	case m.withheld && m.cooperative:
+		turn := m.turn
+		m.stage.env.After(m.pause(2*heartbeatPace), func() {
+			if turn == m.turn && !m.asleep {
+				m.rejoin()
+			}
+		})
+	}
 }
 
 // haunt commits once as who the member was before, which must not be served.
@@ -240,22 +338,26 @@ func (m *Member) heartbeat(turn int) {
 		req := kmsg.NewPtrHeartbeatRequest()
 		req.Version = m.at(req, m.low(3))
 		req.Group, req.MemberID, req.InstanceID, req.Generation = m.group, m.who.member, m.instance(), m.who.generation
+		sent := m.stage.env.Now()
 		m.call(req, func(r kmsg.Response, err error) {
 			if turn == m.turn {
-				m.beaten(r, err, turn)
+				m.beaten(r, err, turn, sent)
 			}
 		})
 	})
 }
 
-func (m *Member) beaten(r kmsg.Response, err error, turn int) {
+func (m *Member) beaten(r kmsg.Response, err error, turn int, sent time.Duration) {
 	code := protocol.None
 	if err == nil {
 		code = protocol.Code(r.(*kmsg.HeartbeatResponse).ErrorCode)
 		m.stage.saw("Heartbeat", int16(code))
 	}
 	switch {
-	case err != nil, code == protocol.None, coming(code):
+	case err == nil && code == protocol.None:
+		m.answered(sent)
+		m.heartbeat(turn)
+	case err != nil, coming(code):
 		m.heartbeat(turn)
 	case code == protocol.UnknownMemberID || code == protocol.FencedInstanceID:
 		m.forget()
@@ -330,19 +432,24 @@ func (m *Member) leave() {
 	m.rejoin()
 }
 
-// die ends the connection and the memory, and not the membership.
+// die ends the process, and not the membership. A static member may be away for a while, within its session or beyond it.
 func (m *Member) die() {
 	m.stage.sometimes("member died", true)
-	m.hangUp(errClosed)
-	m.forget()
+	m.perish()
+	if m.who.instance != "" && m.rng.IntN(2) == 0 {
+		away := time.Duration(m.rng.Int64N(int64(2 * sessionTimeout)))
+		m.stage.sometimes("static member away beyond its session", away > sessionTimeout)
+		m.stage.sometimes("static member away within its session", away <= sessionTimeout)
+		m.stage.env.After(away, m.rejoin)
+		return
+	}
 	m.rejoin()
 }
 
 // vanish ends the member for good, without a word.
 func (m *Member) vanish() {
+	m.perish()
 	m.gone, m.asleep = true, true
-	m.turn++
-	m.hangUp(errClosed)
 }
 
 // sleep falls silent for longer than the session, and then commits as if nothing had happened.
@@ -360,51 +467,4 @@ func (m *Member) sleep() {
 		}
 		m.rejoin()
 	})
-}
-
-// subscription is a ConsumerProtocolSubscription of version 0: version, topics, user data.
-func (m *Member) subscription() []byte {
-	var names []string
-	for _, at := range m.topics() {
-		if !slices.Contains(names, at.topic.Name) {
-			names = append(names, at.topic.Name)
-		}
-	}
-	b := binary.BigEndian.AppendUint16(nil, 0)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(names)))
-	for _, n := range names {
-		b = append(binary.BigEndian.AppendUint16(b, uint16(len(n))), n...)
-	}
-	return binary.BigEndian.AppendUint32(b, 0xffffffff)
-}
-
-// assign is the leader's work: the partitions in order, in as many ranges as there are members. An assignment is the list of topic ids
-// and partitions; to the broker it is opaque.
-func (m *Member) assign() (out []kmsg.SyncGroupRequestGroupAssignment) {
-	all := m.topics()
-	for i, id := range m.known {
-		a := kmsg.NewSyncGroupRequestGroupAssignment()
-		a.MemberID = id
-		for _, at := range all[i*len(all)/len(m.known) : (i+1)*len(all)/len(m.known)] {
-			a.MemberAssignment = append(a.MemberAssignment, at.key.Topic[:]...)
-			a.MemberAssignment = binary.BigEndian.AppendUint32(a.MemberAssignment, uint32(at.key.Partition))
-		}
-		out = append(out, a)
-	}
-	return out
-}
-
-func (m *Member) readAssignment(b []byte) (out []spot, ok bool) {
-	if len(b)%20 != 0 {
-		return nil, false
-	}
-	for ; len(b) > 0; b = b[20:] {
-		key := protocol.TopicPartition{Topic: protocol.TopicID(b[:16]), Partition: int32(binary.BigEndian.Uint32(b[16:]))}
-		t := m.stage.byID(key.Topic)
-		if t == nil {
-			return nil, false
-		}
-		out = append(out, spot{t, key})
-	}
-	return out, true
 }

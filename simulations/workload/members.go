@@ -16,7 +16,7 @@ func (s *Stage) StartCoordinated() (out []Coordinated) {
 		out = append(out, StartCommitter(s, fmt.Sprint("committer-", i)))
 	}
 	for i := range s.Members {
-		out = append(out, StartMember(s, fmt.Sprint("member-", i), fmt.Sprint("classic-", i%2)))
+		out = append(out, StartMember(s, fmt.Sprint("member-", i), fmt.Sprint("classic-", i%2), i%2 == 1))
 	}
 	for i := range s.ModernMembers {
 		out = append(out, StartModernMember(s, fmt.Sprint("consumer-member-", i), "modern"))
@@ -24,7 +24,7 @@ func (s *Stage) StartCoordinated() (out []Coordinated) {
 	for i := range s.Copiers {
 		StartCopier(s, fmt.Sprint("copier-", i))
 	}
-	return append(out, copiers{s})
+	return append(out, copiers{s}, coverage{s})
 }
 
 // copiers are all copiers of a run, with the twins that came later.

@@ -27,28 +27,43 @@ type ModernMember struct {
 	busy     bool
 	asleep   bool
 	settled  bool
+	gone     bool
+	refusals int // in a row, for want of room
 	position int64
+	// pattern is what it subscribes to by regular expression; empty: all topics by name, again and again.
+	pattern string
+	// tenacious members neither leave nor die nor sleep.
+	tenacious bool
 }
 
 // StartModernMember begins a member.
 func StartModernMember(s *Stage, name, group string) *ModernMember {
+	m := newModernMember(s, name, group)
+	m.start()
+	return m
+}
+
+func newModernMember(s *Stage, name, group string) *ModernMember {
 	m := &ModernMember{coordinated: newCoordinated(s, name), group: group, who: nobody}
 	if m.rng.IntN(3) == 0 {
 		m.who.instance = name
 	}
+	return m
+}
+
+func (m *ModernMember) start() {
 	m.broken = func() { m.full, m.busy = true, false }
-	s.groupOf(group, s.allSpots())
+	g := m.stage.groupOf(m.group, m.stage.allSpots())
+	g.members = append(g.members, m)
 	m.renew()
 	m.dial()
-	m.seekCoordinator(group, 0, m.beat)
+	m.seekCoordinator(m.group, 0, m.beat)
 	m.live()
 	m.work()
-	return m
 }
 
 // renew becomes a new member.
 func (m *ModernMember) renew() {
-	m.drop(m.owned)
 	m.names++
 	m.who.member = fmt.Sprintf("%s%s-%d", modernPrefix, m.name, m.names)
 	m.reset()
@@ -61,30 +76,36 @@ func (m *ModernMember) reset() {
 }
 
 func (m *ModernMember) drop(spots []spot) {
-	var kept []spot
-	for _, at := range m.owned {
-		if slices.Contains(spots, at) {
-			m.stage.owners.Lost(m.group, m.who.member, at.key)
-		} else {
-			kept = append(kept, at)
-		}
-	}
-	m.owned = kept // a new slice, since requests under way hold the old one
+	m.owned = m.stage.disown(m.group, m.who.owner(), m.owned, spots)
 }
+
+// perish ends the process of the member: what it knew is gone, and what it owned is not given up.
+func (m *ModernMember) perish() {
+	m.hangUp(errClosed)
+	m.owned = nil
+	m.renew()
+}
+
+// vanish ends the member for good, without a word.
+func (m *ModernMember) vanish() {
+	m.perish()
+	m.gone, m.asleep = true, true
+}
+
+func (m *ModernMember) settledWith() ([]spot, bool) { return m.owned, m.settled && !m.gone }
+
+func (m *ModernMember) refused() bool { return m.refusals > 0 && !m.gone }
 
 // Idle implements what a run waits for.
 func (m *ModernMember) Idle() bool { return true }
 
 // Behind describes what keeps the member from being a settled one.
 func (m *ModernMember) Behind() string {
-	if !m.settled {
+	if !m.settled && !m.gone && !m.refused() {
 		return fmt.Sprintf("%s is no settled member of %s at epoch %d", m.name, m.group, m.who.generation)
 	}
 	return ""
 }
-
-// trust is how long the member believes in its membership after a heartbeat was sent: less than the session, since clocks drift.
-const trust = sessionTimeout * 8 / 10
 
 // beat sends heartbeats for ever.
 func (m *ModernMember) beat() {
@@ -93,7 +114,7 @@ func (m *ModernMember) beat() {
 		wait /= 4
 	}
 	m.stage.env.After(m.pause(wait), func() {
-		if m.stage.halted {
+		if m.stage.halted || m.gone {
 			return
 		}
 		defer m.beat()
@@ -116,10 +137,10 @@ func (m *ModernMember) heartbeat() {
 	}
 	if m.full {
 		req.RebalanceTimeoutMillis = int32(rebalanceTimeout / time.Millisecond)
-		req.SubscribedTopicNames = []string{}
-		for _, t := range m.stage.topics {
-			req.SubscribedTopicNames = append(req.SubscribedTopicNames, t.Name)
-		}
+		m.subscribe(req)
+	}
+	if m.who.generation == 0 { // it owns nothing, nor does a former process of its instance
+		m.stage.owners.LostAll(m.group, m.who.owner())
 	}
 	req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
 	for _, at := range m.owned {
@@ -146,6 +167,18 @@ func (m *ModernMember) heartbeat() {
 	})
 }
 
+// subscribe says what the member wants to read.
+func (m *ModernMember) subscribe(req *kmsg.ConsumerGroupHeartbeatRequest) {
+	req.SubscribedTopicNames = []string{}
+	if m.pattern != "" {
+		req.SubscribedTopicRegex = kmsg.StringPtr(m.pattern)
+		return
+	}
+	for _, t := range m.stage.topics {
+		req.SubscribedTopicNames = append(req.SubscribedTopicNames, t.Name)
+	}
+}
+
 func (m *ModernMember) beaten(resp *kmsg.ConsumerGroupHeartbeatResponse, sent time.Duration, began check.Instant) {
 	code := protocol.Code(resp.ErrorCode)
 	m.stage.saw("ConsumerGroupHeartbeat", resp.ErrorCode)
@@ -154,6 +187,12 @@ func (m *ModernMember) beaten(resp *kmsg.ConsumerGroupHeartbeatResponse, sent ti
 		m.reset()
 		return
 	case code == protocol.None:
+	case code == protocol.GroupMaxSizeReached:
+		m.turnedAway()
+		return
+	case code == protocol.GroupIDNotFound && m.who.generation > 0:
+		m.reset() // without it the group is a classic one again, or none
+		return
 	case code == protocol.FencedMemberEpoch, code == protocol.UnknownMemberID, code == protocol.UnreleasedInstanceID, code == protocol.FencedInstanceID:
 		m.reset()
 		return
@@ -167,13 +206,25 @@ func (m *ModernMember) beaten(resp *kmsg.ConsumerGroupHeartbeatResponse, sent ti
 	if resp.MemberID == nil || *resp.MemberID != m.who.member || resp.MemberEpoch < m.who.generation {
 		m.stage.violate("%s: ConsumerGroupHeartbeat: member %v epoch %d after %+v", m.name, resp.MemberID, resp.MemberEpoch, m.who)
 	}
+	if m.who.generation == 0 {
+		m.stage.entered(m.name, m.group, m.who.owner(), resp.MemberEpoch, sent)
+	}
 	before := m.who
-	m.who.generation, m.heard = resp.MemberEpoch, sent
+	m.who.generation, m.heard, m.refusals = resp.MemberEpoch, sent, 0
 	m.settled = resp.Assignment == nil
 	if resp.Assignment != nil {
 		m.assigned(resp.Assignment, before, began)
 	}
-	m.believe()
+	m.stage.believe(m.group, m.who, m.owned, sent)
+}
+
+// turnedAway: there is no room, which may not happen to who is a member.
+func (m *ModernMember) turnedAway() {
+	if m.stage.GroupMax == 0 || m.who.generation > 0 {
+		m.stage.violate("%s: %s at epoch %d", m.name, protocol.GroupMaxSizeReached.Name(), m.who.generation)
+	}
+	m.refusals++
+	m.full = true
 }
 
 // assigned gives up what is not in the assignment, and takes the rest.
@@ -184,6 +235,9 @@ func (m *ModernMember) assigned(a *kmsg.ConsumerGroupHeartbeatResponseAssignment
 	}
 	for _, row := range a.Topics {
 		t := m.stage.byID(row.TopicID)
+		if t == nil && m.pattern != "" {
+			continue // nobody knows that it was created
+		}
 		if t == nil {
 			m.stage.violate("%s: assigned topic %v", m.name, row.TopicID)
 			return
@@ -216,20 +270,10 @@ func (m *ModernMember) haunt(lost []spot, before identityOf) {
 	})
 }
 
-// believe notes what the member owns, and until when it believes that.
-func (m *ModernMember) believe() {
-	now, until := m.stage.env.Now(), m.heard+trust
-	for _, at := range m.owned {
-		if other, clash := m.stage.owners.Gained(m.group, m.who.member, at.key, int64(now), int64(until)); clash {
-			m.stage.violate("%s: %s was given %v at epoch %d while %s owns it", m.name, m.who.member, at, m.who.generation, other.Member)
-		}
-	}
-}
-
 // work asks for offsets and commits.
 func (m *ModernMember) work() {
 	m.stage.env.After(m.pause(m.stage.Pace*3), func() {
-		if m.stage.stopped {
+		if m.stage.stopped || m.gone {
 			return
 		}
 		m.work()
@@ -248,7 +292,7 @@ func (m *ModernMember) work() {
 
 func (m *ModernMember) live() {
 	m.stage.env.After(m.pause(2*time.Second), func() {
-		if m.stage.stopped {
+		if m.stage.stopped || m.gone || m.tenacious {
 			return
 		}
 		defer m.live()
@@ -260,14 +304,14 @@ func (m *ModernMember) live() {
 			m.leave()
 		case 1:
 			m.stage.sometimes("modern member died", true)
-			m.hangUp(errClosed)
-			m.renew()
+			m.perish()
 		case 2:
 			m.sleep()
 		}
 	})
 }
 
+// leave ends the membership. A static member may leave for a while only, and come back within its session or after it.
 func (m *ModernMember) leave() {
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Version, req.Group, req.MemberID, req.MemberEpoch, req.RebalanceTimeoutMillis = 1, m.group, m.who.member, -1, -1
@@ -277,13 +321,23 @@ func (m *ModernMember) leave() {
 			req.MemberEpoch = -2
 		}
 	}
-	m.drop(m.owned)
 	m.call(req, func(r kmsg.Response, err error) {
 		if err == nil {
 			m.stage.saw("ConsumerGroupHeartbeat leave", r.(*kmsg.ConsumerGroupHeartbeatResponse).ErrorCode)
 		}
 	})
+	if req.MemberEpoch == -1 {
+		m.drop(m.owned)
+		m.stage.memberships.Left(m.group, m.who.owner(), int64(m.stage.env.Now()))
+		m.renew()
+		return
+	}
+	m.owned, m.asleep = nil, true // it keeps its place, and its partitions are nobody else's
 	m.renew()
+	away := time.Duration(m.rng.Int64N(int64(2 * sessionTimeout)))
+	m.stage.sometimes("modern static member away beyond its session", away > sessionTimeout)
+	m.stage.sometimes("modern static member away within its session", away <= sessionTimeout)
+	m.stage.env.After(away, func() { m.asleep = m.gone })
 }
 
 // sleep falls silent for longer than the session, and then commits as if nothing had happened.
@@ -291,6 +345,9 @@ func (m *ModernMember) sleep() {
 	m.stage.sometimes("modern member slept past its session", true)
 	m.asleep = true
 	m.stage.env.After(sessionTimeout+m.pause(sessionTimeout), func() {
+		if m.gone {
+			return
+		}
 		m.asleep = false
 		if len(m.owned) > 0 && m.up {
 			m.commit(m.group, m.owned[:1], []int64{m.rng.Int64N(1 << 40)}, m.who, nil)

@@ -17,6 +17,8 @@ type Settings struct {
 	// Committers commit offsets of groups without members; Members and ModernMembers are those of classic groups and of KIP-848; Copiers
 	// copy exactly once, by transactions.
 	Committers, Members, ModernMembers, Copiers int
+	// GroupMax is the bound of members of a group; 0 is none.
+	GroupMax int
 	// Topics is the number of topics created at the beginning; Partitions bounds those of one.
 	Topics, Partitions int
 	// Deletes lets the administrator delete, recreate and grow topics; Trims lets it delete records.
@@ -89,6 +91,7 @@ type Stage struct {
 	Copies       int64
 	identitiesOf map[producerState]string
 	owners       check.Owners
+	memberships  check.Memberships
 	// commits numbers the offset commits; Commits counts those acknowledged.
 	commits, Commits int64
 	// trimmed is the largest offset before which somebody asked to delete records.
