@@ -37,8 +37,10 @@ const MembersMax = 1024
 const (
 	// deliverMax bounds the records of one Delivered, so that partitions of one actor take turns.
 	deliverMax = 128
-	// fetchWait is how long a read waits for news. fetchGrace is how much later its answer may come.
-	fetchWait, fetchGrace = 5 * time.Second, 5 * time.Second
+	// fetchWait is how long a read waits for news.
+	fetchWait = 5 * time.Second
+	// answerGrace is how much later than its deadline the answer to a read or an append may come.
+	answerGrace = 5 * time.Second
 	// coordinatorWait is how long the coordinator may take to answer.
 	coordinatorWait = 10 * time.Second
 	// commitGrace is what a revocation takes beyond RevokeWait: committing.

@@ -22,7 +22,7 @@ func (c *consumer) read(ctx *actors.Context, o *owned) {
 		return
 	}
 	m := &protocol.FetchRecords{Partition: o.tp, Offset: o.position, MaxBytes: c.FetchBytes, Committed: c.ReadCommitted, Deadline: ctx.Mono() + fetchWait}
-	o.fetch = ctx.Request(reader, m, fetchWait+fetchGrace)
+	o.fetch = ctx.Request(reader, m, fetchWait+answerGrace)
 	c.fetches[o.fetch] = o
 }
 

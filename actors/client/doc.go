@@ -45,7 +45,7 @@
 //   - Leases, not epochs, tell late acknowledgements: a partition may come back, or change hands among the consumer's own actors, within
 //     one member epoch.
 //   - A Delivered that a full mailbox refused ends the lease, because those sent after it may have arrived.
-//   - The rules (lane, crew, isolation, partitioner, sequence) know no actor and are tested as such.
+//   - The rules (lane, crew, isolation, partitioner, sequence) send nothing and wait for nothing, and are tested as such.
 //
 // Not done: transactions, regular expressions as subscriptions, compression, commits with metadata.
 //

@@ -13,7 +13,7 @@ const (
 	pausingEpoch = -2 // a static member that leaves for a while
 )
 
-// retries are the codes after which a coordinator is looked for again.
+// retries are the codes after which the same is asked again, of the coordinator there is by then.
 func retries(code protocol.Code) bool {
 	switch code {
 	case protocol.NotCoordinator, protocol.CoordinatorNotAvailable, protocol.CoordinatorLoadInProgress, protocol.RequestTimedOut, protocol.NotEnoughReplicas,
@@ -159,6 +159,7 @@ func (c *consumer) reconcile(ctx *actors.Context) {
 	c.locate(ctx)
 }
 
+// compare orders partitions.
 func compare(a, b protocol.TopicPartition) int {
 	switch {
 	case a.Less(b):

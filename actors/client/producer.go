@@ -14,7 +14,7 @@ import (
 type Production struct {
 	Routes          Routes
 	BatchBytes      int           // of one batch; 512 KiB. A larger record goes alone.
-	BufferBytes     int           // of records not yet acknowledged; 32 MiB. Beyond it they are refused with THROTTLING_QUOTA_EXCEEDED.
+	BufferBytes     int           // of records not yet acknowledged, one ProduceRecords at least; 32 MiB. Beyond it they are refused: THROTTLING_QUOTA_EXCEEDED.
 	RequestTimeout  time.Duration // of one attempt; 30 s
 	DeliveryTimeout time.Duration // of all attempts together, from ProduceRecords on; 2 min
 }
@@ -234,7 +234,7 @@ func (p *producer) send(ctx *actors.Context, q *queue) {
 		return
 	}
 	m := &protocol.Produce{Partition: q.tp, LeaderEpoch: protocol.NoLeaderEpoch, Acks: -1, Deadline: ctx.Mono() + p.RequestTimeout, Batch: admitted}
-	q.request = ctx.Request(leader, m, p.RequestTimeout+fetchGrace)
+	q.request = ctx.Request(leader, m, p.RequestTimeout+answerGrace)
 	p.requests[q.request] = q
 }
 

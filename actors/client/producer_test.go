@@ -112,7 +112,7 @@ func TestAfterAnUnknownFateAnotherIDGoesOn(t *testing.T) {
 	w.order(1, "a")
 	w.sent()
 	w.order(2, "b")
-	r := actortest.Take[*protocol.RecordsProduced](t, w.Advance(2*time.Second+fetchGrace))
+	r := actortest.Take[*protocol.RecordsProduced](t, w.Advance(2*time.Second+answerGrace))
 	if r.ID != 1 || r.Code != protocol.RequestTimedOut {
 		t.Errorf("%+v", r)
 	}

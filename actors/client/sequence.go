@@ -40,7 +40,7 @@ func (s *sequence) failed(code protocol.Code, late bool) verdict {
 	case protocol.OutOfOrderSequence, protocol.UnknownProducerID, protocol.InvalidProducerEpoch, protocol.InvalidProducerIDMapping, protocol.DuplicateSequence:
 		return lost // the log and this producer do not agree about what was appended
 	}
-	s.uncertain = s.uncertain || !before(code)
+	s.uncertain = s.uncertain || !neverAppended(code)
 	switch {
 	case code.Retriable() && code != protocol.CorruptMessage && !late:
 		return again
@@ -50,8 +50,8 @@ func (s *sequence) failed(code protocol.Code, late bool) verdict {
 	return refused
 }
 
-// before reports codes that are only given for a batch before it is appended.
-func before(code protocol.Code) bool {
+// neverAppended reports codes that are given only for a batch that is not in the log.
+func neverAppended(code protocol.Code) bool {
 	switch code {
 	case protocol.MessageTooLarge, protocol.InvalidRecord, protocol.InvalidTimestamp, protocol.CorruptMessage, protocol.UnsupportedForMessage,
 		protocol.UnsupportedCompressionType, protocol.NotEnoughReplicas, protocol.ThrottlingQuotaExceeded, protocol.InvalidTopic,

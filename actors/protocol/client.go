@@ -79,7 +79,7 @@ func (m *Delivered) Refused(actors.Refusal) (actors.PID, any) {
 type DeliveryRefused struct{ Lease }
 
 // Acknowledge says that an actor is done with every record of the partition before Next: they will be committed, and are credit again.
-// With Release it gives the lease back and acknowledges nothing further: what RevokePartition asks for.
+// With Release, which only counts after RevokePartition, it also gives back what it is not done with: the lease ends.
 type Acknowledge struct {
 	Lease
 	Next    int64

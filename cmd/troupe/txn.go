@@ -140,7 +140,7 @@ func noTransactions(err error) error {
 	return &problem{what: "this broker cannot tell about its transactions", why: "it is too old, or serves none", next: "troupe doctor shows its versions", cause: err}
 }
 
-// knownPartitions are the partitions in the open transaction of t.
-func knownPartitions(t kadm.DescribedTransaction, topic string, partition int32) bool {
+// knows reports whether the coordinator that described t has the partition in an open transaction.
+func knows(t kadm.DescribedTransaction, topic string, partition int32) bool {
 	return t.Err == nil && slices.Contains([]string{"Ongoing", "PrepareCommit", "PrepareAbort"}, t.State) && t.Topics.Lookup(topic, partition)
 }

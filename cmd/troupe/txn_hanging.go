@@ -194,7 +194,7 @@ func judgeOpen(ctx context.Context, c *client, rows openRows) error {
 				continue
 			}
 			r.ID = t.TxnID
-			if knownPartitions(t, r.Topic, r.Partition) {
+			if knows(t, r.Topic, r.Partition) {
 				r.State = stateOpen
 			}
 		}
