@@ -5,7 +5,9 @@ import (
 	"github.com/troupe-broker/troupe/group/step"
 )
 
-// sync decides a SyncGroup. Source: GroupMetadataManager.classicGroupSyncToClassicGroup, validateSyncGroup.
+// sync decides a SyncGroup. In a stable group it is a sign of life, as with Kafka's former coordinator (GroupCoordinator.doSyncGroup): a
+// member that joined again in the same generation has sent no heartbeat yet, and would otherwise be removed a session after its last one.
+// Source: GroupMetadataManager.classicGroupSyncToClassicGroup, validateSyncGroup.
 func (g *Group) sync(now step.Now, in *protocol.SyncGroup, out *step.Out) {
 	m, code := g.validate(in.MemberID, in.InstanceID)
 	switch {
@@ -25,6 +27,7 @@ func (g *Group) sync(now step.Now, in *protocol.SyncGroup, out *step.Out) {
 		reply(out, in, in.ReplyTo, in.Failed(code))
 	case g.state == stable:
 		g.paid(m)
+		g.live(now, m, m.sessionTimeout)
 		reply(out, in, in.ReplyTo, g.synced(m, in))
 	default:
 		g.parkSync(m, in, out)
