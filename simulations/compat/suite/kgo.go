@@ -153,21 +153,21 @@ func (s *kgoSuite) test(ctx context.Context, t *target, tests []string, only *re
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	results, err := goResults(out)
-	if ended := cmd.Wait(); err == nil && len(results) == 0 {
-		err = fmt.Errorf("go test: %v\n%s", ended, quote(errs.String()))
+	results := goResults(out)
+	if ended := cmd.Wait(); len(results) == 0 {
+		return nil, fmt.Errorf("go test: %v\n%s", ended, quote(errs.String()))
 	}
-	return results, err
+	return results, nil
 }
 
 // goResults reads what `go test -json` prints: a result for every test that ended, not for its sub-tests. A test that was running
 // when the binary died has failed.
-func goResults(r io.Reader) (out []result, err error) {
+func goResults(r io.Reader) (out []result) {
 	output, running := map[string]string{}, map[string]bool{}
 	lines := bufio.NewReader(r)
 	for {
-		line, rerr := lines.ReadBytes('\n')
-		if rerr != nil {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
 			break
 		}
 		var e struct {
@@ -194,7 +194,7 @@ func goResults(r io.Reader) (out []result, err error) {
 	for _, top := range slices.Sorted(maps.Keys(running)) {
 		out = append(out, goResult(top, "fail", 0, output[top]+"\n(it never ended)"))
 	}
-	return out, nil
+	return out
 }
 
 func goResult(test, action string, seconds float64, output string) result {

@@ -86,8 +86,7 @@ func (s *rdSuite) run(ctx context.Context, t *target, only *regexp.Regexp) ([]re
 	}
 	asked, works := map[string]bool{}, []rdWork{}
 	for _, name := range s.mode.tests {
-		w := rdWork{number: name[:4]}
-		_, w.sub, _ = strings.Cut(name, "/")
+		w := rdWorkOf(name)
 		if asked[name] = only.MatchString(name); asked[name] && !slices.Contains(works, w) {
 			works = append(works, w)
 		}

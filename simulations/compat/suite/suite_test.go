@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -174,6 +175,36 @@ func TestEveryListNamesItsTests(t *testing.T) {
 	}
 }
 
+// TestReadmeShowsTheLists: its table has for every suite the number of tests, of those that Apache Kafka passes, and of those that troupe
+// passes always.
+func TestReadmeShowsTheLists(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^ *\| ([^|]+) \| (\d+) \| (\d+) \| (\d+) \|`).FindAllStringSubmatch(string(readme), -1)
+	suites := []string{"java", "franz-go", "franz-go-chaos", "librdkafka", "librdkafka-idempotent", "librdkafka-consumer", "librdkafka-noautocreate",
+		"librdkafka-sockem", "kcat"}
+	if len(rows) != len(suites) || len(suites) != len(suiteNames()) {
+		t.Fatalf("%d rows for %d suites", len(rows), len(suiteNames()))
+	}
+	for i, name := range suites {
+		list, err := readExpected(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		passes := 0
+		for _, e := range list {
+			if e.pass {
+				passes++
+			}
+		}
+		if got, want := strings.Join(rows[i][2:], "/"), fmt.Sprintf("%d/%d/%d", len(list), byKafka(list, everything), passes); got != want {
+			t.Errorf("%q says %s, the list of %s %s", rows[i][1], got, name, want)
+		}
+	}
+}
+
 // TestScoreTellsWhatKafkaPassesAndWhyTheRestFails: the table has a number for Kafka and a line for every reason.
 func TestScoreTellsWhatKafkaPassesAndWhyTheRestFails(t *testing.T) {
 	list, _ := parseExpected("a pass\nb fail no authorizer\nc fail Kafka too: skips\n")
@@ -258,7 +289,7 @@ func TestSeveralRunsOfATestAreOneResult(t *testing.T) {
 
 // TestGoResultsTellTheEndOfEveryTest: also of one that took the process with it.
 func TestGoResultsTellTheEndOfEveryTest(t *testing.T) {
-	got, err := goResults(strings.NewReader(`{"Action":"start"}
+	got := goResults(strings.NewReader(`{"Action":"start"}
 {"Action":"run","Test":"A"}
 {"Action":"run","Test":"A/sub"}
 {"Action":"fail","Test":"A/sub","Elapsed":1}
@@ -272,8 +303,8 @@ not json
 {"Action":"run","Test":"D"}
 {"Action":"output","Test":"D","Output":"panic"}
 `))
-	if err != nil || len(got) != 4 {
-		t.Fatal(err, got)
+	if len(got) != 4 {
+		t.Fatal(got)
 	}
 	a, b, c, d := got[0], got[1], got[2], got[3]
 	if a.Passed || a.Seconds != 2 || !strings.Contains(a.Why, "broken") || !b.Passed || c.Passed || !c.Skipped || d.Passed || !strings.Contains(d.Why, "never ended") {
