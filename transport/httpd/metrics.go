@@ -174,6 +174,8 @@ func (c collector) connections(out chan<- prometheus.Metric) {
 	row{name: "troupe_connections_accepted_total", help: "Kafka connections accepted."}.counter(out, float64(k.ConnectionsAccepted.Load()))
 	row{name: "troupe_connections_refused_total", help: "Kafka connections over max.connections."}.counter(out, float64(k.ConnectionsRefused.Load()))
 	row{name: "troupe_connections_broken_total", help: "Kafka connections closed by the broker for malformed or unsupported requests."}.counter(out, float64(k.ConnectionsBroken.Load()))
+	row{name: "troupe_authentications_total", help: "Clients of SASL listeners that said who they are."}.counter(out, float64(k.Authentications.Load()))
+	row{name: "troupe_authentications_failed_total", help: "Clients of SASL listeners that failed to."}.counter(out, float64(k.AuthenticationsFailed.Load()))
 	row{name: "troupe_connection_panics_total", help: "Connections closed by a panic; each is a bug."}.counter(out, float64(k.Panics.Load()))
 	bytes := row{"troupe_kafka_bytes_total", "Bytes on Kafka connections.", []string{"dir"}}
 	bytes.counter(out, float64(k.BytesIn.Load()), "in")

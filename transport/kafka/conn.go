@@ -39,6 +39,7 @@ type conn struct {
 	peer     netip.Addr
 	session  *Session
 	cutter   *wire.Cutter
+	guarded  bool       // the client still has to say who it is; the receiver's
 	kernel   kernelConn // of a plain TCP socket
 
 	wakes    chan struct{} // of the sender; holds one
@@ -56,7 +57,10 @@ func newConn(l *Listener, nc net.Conn) *conn {
 		wakes: make(chan struct{}, 1), room: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	c.kernel.init(nc)
-	peer := api.Peer{Listener: l.config.Name, Local: addrPort(nc.LocalAddr()), Remote: addrPort(nc.RemoteAddr())}
+	peer := api.Peer{Listener: l.config.Name, Local: addrPort(nc.LocalAddr()), Remote: addrPort(nc.RemoteAddr()), Authentication: l.config.Authentication}
+	if c.guarded = peer.Authentication != nil; c.guarded {
+		c.cutter.SetMax(l.config.TokenMaxBytes)
+	}
 	c.peer = peer.Remote.Addr().Unmap()
 	c.session = NewSession(l.server, peer, func() { poke(c.wakes) })
 	return c
@@ -193,6 +197,10 @@ func (c *conn) handle() error {
 		}
 		if err := c.session.Handle(f); err != nil {
 			return err
+		}
+		if c.guarded && !c.session.Guarded() {
+			c.guarded = false
+			c.cutter.SetMax(c.listener.config.RequestMaxBytes)
 		}
 	}
 }

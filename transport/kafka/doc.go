@@ -18,10 +18,17 @@
 //
 // # Bounds
 //
-//	one frame             socket.request.max.bytes; its memory grows with what arrives
+//	one frame             socket.request.max.bytes; its memory grows with what arrives; before authentication
+//	                      sasl.server.max.receive.size
 //	one connection        pipelineRequestsMax requests, pipelineBytesMax bytes of them; then it is not read from
 //	all connections       wire.Memory for receive buffers, max.connections; beyond that they are closed
 //	time                  an idle connection, a frame that does not get finished, a reply that is not taken: each has a deadline
+//
+// # Who a client is
+//
+// On a SASL listener a session hands nothing but questions for versions and for authentication to package api until the client has said
+// who it is (api.Conn.Admit, the one gate), and after a failure it is not Ready until it ends. Then its principal stays with the
+// connection.
 //
 // # Hostile peers
 //

@@ -20,16 +20,18 @@ import (
 
 // ListenerConfig describes one listener. Zero values mean Kafka's defaults.
 type ListenerConfig struct {
-	Name            string        // as in listeners, such as PLAINTEXT
-	Address         string        // host:port; port 0 picks a free one
-	TLS             *tls.Config   // nil: plaintext
-	RequestMaxBytes int32         // socket.request.max.bytes
-	IdleMax         time.Duration // connections.max.idle.ms; negative: for ever
-	ConnectionsMax  int           // max.connections
-	PerAddressMax   int           // max.connections.per.ip
-	SendBuffer      int           // socket.send.buffer.bytes; 0 or less leaves it to the system
-	ReceiveBuffer   int           // socket.receive.buffer.bytes; 0 or less leaves it to the system
-	Memory          *wire.Memory  // of receive buffers; nil: one of memoryDefault bytes
+	Name            string              // as in listeners, such as PLAINTEXT
+	Address         string              // host:port; port 0 picks a free one
+	TLS             *tls.Config         // nil: plaintext
+	Authentication  *api.Authentication // nil: nobody has to say who he is
+	TokenMaxBytes   int32               // sasl.server.max.receive.size: of a request before that
+	RequestMaxBytes int32               // socket.request.max.bytes
+	IdleMax         time.Duration       // connections.max.idle.ms; negative: for ever
+	ConnectionsMax  int                 // max.connections
+	PerAddressMax   int                 // max.connections.per.ip
+	SendBuffer      int                 // socket.send.buffer.bytes; 0 or less leaves it to the system
+	ReceiveBuffer   int                 // socket.receive.buffer.bytes; 0 or less leaves it to the system
+	Memory          *wire.Memory        // of receive buffers; nil: one of memoryDefault bytes
 
 	FrameTime time.Duration // what the rest of a request may take to arrive, beside its size at frameRate; zero: frameTimeDefault
 	SendTime  time.Duration // how long a client may take nothing of what is sent to it; zero: sendTimeDefault
@@ -39,6 +41,7 @@ const (
 	requestMaxBytesDefault = 100 << 20
 	idleMaxDefault         = 10 * time.Minute
 	forever                = 10 * 365 * 24 * time.Hour
+	tokenMaxBytesDefault   = 512 << 10
 	connectionsMaxDefault  = 20_000  // Kafka has no limit; file descriptors do
 	memoryDefault          = 1 << 30 // bytes
 	frameTimeDefault       = 30 * time.Second
@@ -76,6 +79,7 @@ func Listen(s *api.Server, config ListenerConfig) (*Listener, error) {
 
 func (c *ListenerConfig) setDefaults() {
 	c.RequestMaxBytes = cmp.Or(c.RequestMaxBytes, requestMaxBytesDefault)
+	c.TokenMaxBytes = min(cmp.Or(c.TokenMaxBytes, tokenMaxBytesDefault), c.RequestMaxBytes)
 	c.ConnectionsMax = cmp.Or(c.ConnectionsMax, connectionsMaxDefault)
 	c.FrameTime, c.SendTime = cmp.Or(c.FrameTime, frameTimeDefault), cmp.Or(c.SendTime, sendTimeDefault)
 	if c.IdleMax = cmp.Or(c.IdleMax, idleMaxDefault); c.IdleMax < 0 {

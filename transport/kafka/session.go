@@ -65,7 +65,14 @@ func NewSession(s *api.Server, peer api.Peer, wake func()) *Session {
 func (s *Session) Ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pipeline.ready()
+	return s.pipeline.ready() && !s.conn.Failing()
+}
+
+// Guarded reports whether the client still has to say who it is.
+func (s *Session) Guarded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.Guarded()
 }
 
 // Idle reports that every request was answered and its reply taken.
@@ -79,7 +86,7 @@ func (s *Session) Idle() bool {
 // connection must end, without an answer; it says why.
 func (s *Session) Handle(f wire.Frame) error {
 	defer f.Buf.Release()
-	h, err := parseHeader(s.server, f.Data)
+	h, err := s.header(f.Data)
 	if err != nil {
 		return err
 	}
@@ -100,12 +107,28 @@ func (s *Session) Handle(f wire.Frame) error {
 	return s.ended
 }
 
+// header reads the request's, unless the frame is all token and no request.
+func (s *Session) header(frame []byte) (header, error) {
+	if s.conn.Peer.Authentication != nil {
+		s.mu.Lock()
+		row := s.conn.BareTokens()
+		s.mu.Unlock()
+		if row != nil {
+			return header{row: row, version: api.BareToken, body: frame}, nil
+		}
+	}
+	return parseHeader(s.server, frame)
+}
+
 // reserve takes the request's place in the order.
 func (s *Session) reserve(h header, f wire.Frame) (*api.Call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil {
 		return nil, s.ended
+	}
+	if err := s.conn.Admit(h.row); err != nil {
+		return nil, err
 	}
 	if string(h.client) != s.client {
 		s.client = string(h.client)
@@ -184,9 +207,11 @@ func (x *slot) encode(o *wire.Out) {
 		return
 	}
 	mark := o.Begin()
-	o.Int32(x.correlation)
-	if x.Row.FlexibleResponse(x.Version) {
-		o.Uvarint(0) // no tagged fields
+	if !x.Bare() {
+		o.Int32(x.correlation)
+		if x.Row.FlexibleResponse(x.Version) {
+			o.Uvarint(0) // no tagged fields
+		}
 	}
 	x.response.Encode(o)
 	o.End(mark)

@@ -19,6 +19,7 @@ import (
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/cluster"
+	"github.com/troupe-broker/troupe/cluster/controller"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/partition"
 	"github.com/troupe-broker/troupe/partition/storage"
@@ -356,6 +357,11 @@ func (c *fakeController) Receive(ctx *actors.Context, msg any) {
 			out.Resources = append(out.Resources, protocol.ResourceResult{Type: r.Type, Name: r.Name, Fault: c.fault})
 		}
 		ctx.Send(m.ReplyTo, out)
+	case *protocol.AlterScramCredentials:
+		c.got = append(c.got, m)
+		d := controller.Decide(c.w.img, controller.Now{Self: self}, m)
+		c.w.apply(d.Records...)
+		ctx.Send(m.ReplyTo, d.Answer)
 	case *protocol.AllocateProducerIDs:
 		ctx.Send(m.ReplyTo, &protocol.ProducerIDsAllocated{Answer: protocol.Answer{ID: m.ID}, Fault: c.fault, First: c.ids, Count: 2})
 		c.ids += 2

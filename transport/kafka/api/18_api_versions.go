@@ -11,6 +11,8 @@ import (
 // Behaviour:
 //   - A version we do not know is answered in version 0 with UNSUPPORTED_VERSION and the one row of ApiVersions itself, so that the
 //     client can ask again.
+//   - A client of a SASL listener may ask once, before it says who it is; while it does so that is ILLEGAL_SASL_STATE, and the end of the
+//     connection.
 //   - The response header never has tagged fields (KIP-511).
 //   - v3+ names the client's software, which must look like a name and a version.
 //   - Features are announced if the cluster has finalised them (KIP-584): transaction.version 2 makes clients give every transaction an
@@ -35,6 +37,11 @@ func handleApiVersions(c *Call) {
 		return
 	}
 	out := kmsg.NewPtrApiVersionsResponse()
+	if !c.Conn.asksVersions() {
+		out.ErrorCode = c.Conn.failed(protocol.IllegalSaslState)
+		c.fail(out, "ApiVersions came in the middle of an authentication")
+		return
+	}
 	if c.Version >= 3 {
 		if !softwareName(req.ClientSoftwareName) || !softwareName(req.ClientSoftwareVersion) {
 			out.ErrorCode = c.Conn.failed(protocol.InvalidRequest)

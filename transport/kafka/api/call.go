@@ -18,6 +18,8 @@ type Peer struct {
 	Listener string         // name of the listener, as in advertised.listeners
 	Local    netip.AddrPort // the address the client used to reach us
 	Remote   netip.AddrPort
+	// Authentication is what the listener wants of its clients; nil where nobody has to say who he is.
+	Authentication *Authentication
 }
 
 // Host is what a connection's session does for the handlers. All of it, and everything it calls back, happens under the session's
@@ -54,6 +56,7 @@ type Conn struct {
 	Software        string // of the client, as ApiVersions v3+ told; checked
 	SoftwareVersion string
 
+	auth     authenticator
 	host     string     // of the client, as members of groups are shown; empty until it is needed
 	produces []*produce // free for reuse
 	fetches  fetchConn

@@ -24,6 +24,9 @@ type Metrics struct {
 	BytesOut            atomic.Int64
 	BytesSent           atomic.Int64 // of BytesOut, by sendfile
 
+	Authentications       atomic.Int64 // also repeated ones
+	AuthenticationsFailed atomic.Int64
+
 	ProducedBatches atomic.Int64 // accepted by a partition
 	ProducedRecords atomic.Int64
 	ProducedBytes   atomic.Int64

@@ -13,17 +13,10 @@ var skipped = map[int16]string{
 	91: needsShare, // AlterShareGroupOffsets
 	92: needsShare, // DeleteShareGroupOffsets
 
-	17: needsSecurity, // SaslHandshake
-	29: needsSecurity, // DescribeAcls
-	30: needsSecurity, // CreateAcls
-	31: needsSecurity, // DeleteAcls
-	36: needsSecurity, // SaslAuthenticate
-	38: needsSecurity, // CreateDelegationToken
-	39: needsSecurity, // RenewDelegationToken
-	40: needsSecurity, // ExpireDelegationToken
-	41: needsSecurity, // DescribeDelegationToken
-	50: needsSecurity, // DescribeUserScramCredentials
-	51: needsSecurity, // AlterUserScramCredentials
+	38: needsTokens, // CreateDelegationToken
+	39: needsTokens, // RenewDelegationToken
+	40: needsTokens, // ExpireDelegationToken
+	41: needsTokens, // DescribeDelegationToken
 
 	34: needsReplication, // AlterReplicaLogDirs
 	43: needsReplication, // ElectLeaders
@@ -62,7 +55,7 @@ var skipped = map[int16]string{
 
 const (
 	needsShare       = "share and streams groups are not built yet"
-	needsSecurity    = "authentication and authorization are not built yet"
+	needsTokens      = "there are no delegation tokens (KIP-48); users log in with SCRAM"
 	needsReplication = "replication between nodes is not built yet"
 	kraftInternal    = "between Kafka's own brokers and controllers; ours speak their own protocol"
 )

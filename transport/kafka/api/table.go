@@ -1,6 +1,10 @@
 package api
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // Row is one API key as it is served. The table of rows is the one source of what ApiVersions advertises and of what is dispatched.
 type Row struct {
@@ -16,9 +20,11 @@ type Row struct {
 
 // The keys that the code names.
 const (
-	keyProduce     = 0
-	keyFetch       = 1
-	keyApiVersions = 18
+	keyProduce          = 0
+	keyFetch            = 1
+	keySaslHandshake    = 17
+	keyApiVersions      = 18
+	keySaslAuthenticate = 36
 )
 
 // rows builds the table. Versions are those of Kafka 4.3.1; what is missing, and why, is in skipped.go.
@@ -112,11 +118,31 @@ func transactionRows() []Row {
 	}
 }
 
+// securityRows are those of users and of what they may do.
+func securityRows() []Row {
+	return []Row{
+		{Key: keySaslHandshake, Name: "SaslHandshake", Min: 0, Max: 1, handle: handleSaslHandshake, layout: mustLayout(
+			`mechanism str`)},
+		{Key: 29, Name: "DescribeAcls", Min: 1, Max: 3, handle: handleDescribeAcls, layout: mustLayout(
+			`type i8; name str; pattern i8; principal str; host str; operation i8; permission i8`)},
+		{Key: 30, Name: "CreateAcls", Min: 1, Max: 3, handle: handleCreateAcls, layout: mustLayout(
+			`creations []{ type i8; name str; pattern i8; principal str; host str; operation i8; permission i8 }`)},
+		{Key: 31, Name: "DeleteAcls", Min: 1, Max: 3, handle: handleDeleteAcls, layout: mustLayout(
+			`filters []{ type i8; name str; pattern i8; principal str; host str; operation i8; permission i8 }`)},
+		{Key: keySaslAuthenticate, Name: "SaslAuthenticate", Min: 0, Max: 2, handle: handleSaslAuthenticate, layout: mustLayout(
+			`token bytes`)},
+		{Key: 50, Name: "DescribeUserScramCredentials", Min: 0, Max: 0, handle: handleDescribeUserScramCredentials, layout: mustLayout(
+			`users []{ name str }`)},
+		{Key: 51, Name: "AlterUserScramCredentials", Min: 0, Max: 0, handle: handleAlterUserScramCredentials, layout: mustLayout(
+			`deletions []{ name str; mechanism i8 }; upsertions []{ name str; mechanism i8; iterations i32; salt bytes; salted bytes }`)},
+	}
+}
+
 // table indexes the rows by key.
 type table [keyMax]*Row
 
 func newTable() (t table) {
-	all := append(rows(), transactionRows()...)
+	all := slices.Concat(rows(), transactionRows(), securityRows())
 	for i := range all {
 		r := &all[i]
 		req := kmsg.RequestForKey(r.Key)

@@ -24,7 +24,7 @@ type FrameSizeError struct {
 }
 
 func (e *FrameSizeError) Error() string {
-	return fmt.Sprintf("a request of %d bytes was announced; the limit (socket.request.max.bytes) is %d", e.Size, e.Max)
+	return fmt.Sprintf("a request of %d bytes was announced; the limit (socket.request.max.bytes, before authentication sasl.server.max.receive.size) is %d", e.Size, e.Max)
 }
 
 // Cutter cuts the bytes of one connection into frames without copying them: it hands out space to read into, and views of it.
@@ -42,6 +42,9 @@ type Cutter struct {
 
 // NewCutter cuts frames of at most max bytes, with buffers from m.
 func NewCutter(m *Memory, max int32) *Cutter { return &Cutter{memory: m, max: max} }
+
+// SetMax changes the size of the largest frame, for those that Next has not looked at.
+func (c *Cutter) SetMax(max int32) { c.max = max }
 
 // spaceMin is the room left in a buffer below which a fresh one is taken.
 const spaceMin = BufferSizeMin / 4 // bytes
