@@ -142,6 +142,13 @@ func (b *Broker) listeners() (err error) {
 	if len(b.Listeners) == 0 {
 		return &Invalid{Key: "listeners", Value: text, Reason: "At least one listener is needed"}
 	}
+	for _, l := range b.Listeners {
+		if l.Authenticates() {
+			if err := b.checkSasl(l); err != nil {
+				return err
+			}
+		}
+	}
 	text = b.String("advertised.listeners")
 	if b.Advertised, err = ParseListeners(text, protocolMap); err != nil {
 		return &Invalid{Key: "advertised.listeners", Value: text, Reason: err.Error()}

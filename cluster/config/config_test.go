@@ -278,6 +278,39 @@ func TestBrokerView(t *testing.T) {
 	}
 }
 
+func TestSaslListeners(t *testing.T) {
+	const listeners = "PLAINTEXT://:1,INSIDE://:2,OUTSIDE://:3"
+	static := entries("listeners", listeners, "listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,INSIDE:SASL_PLAINTEXT,OUTSIDE:SASL_PLAINTEXT",
+		"listener.name.inside.sasl.enabled.mechanisms", "SCRAM-SHA-512", "connections.max.reauth.ms", "5000",
+		"listener.name.outside.connections.max.reauth.ms", "6000", "listener.name.outside.scram-sha-512.connections.max.reauth.ms", "7000")
+	b, err := NewBroker(Values{Static: static})
+	if err != nil || len(b.Warnings()) > 0 {
+		t.Fatal(err, b.Warnings())
+	}
+	if b.Listeners[0].Authenticates() || !b.Listeners[1].Authenticates() {
+		t.Errorf("%+v", b.Listeners)
+	}
+	for listener, want := range map[string][]protocol.ScramMechanism{"INSIDE": {protocol.ScramSHA512}, "OUTSIDE": {protocol.ScramSHA256, protocol.ScramSHA512}} {
+		if got := b.SaslMechanisms(listener); !slices.Equal(got, want) {
+			t.Errorf("%s: %v", listener, got)
+		}
+	}
+	if x, y, z := b.SessionMax("INSIDE", protocol.ScramSHA512), b.SessionMax("OUTSIDE", protocol.ScramSHA256), b.SessionMax("OUTSIDE", protocol.ScramSHA512); x != 5*time.Second || y != 6*time.Second || z != 7*time.Second {
+		t.Errorf("%v %v %v", x, y, z)
+	}
+	for value, want := range map[string]string{
+		"SCRAM-SHA-256,PLAIN": "Invalid value SCRAM-SHA-256,PLAIN for configuration sasl.enabled.mechanisms: PLAIN is not served, and listener SASL_PLAINTEXT would offer it; SCRAM-SHA-256 and SCRAM-SHA-512 are",
+		"":                    "Invalid value  for configuration sasl.enabled.mechanisms: Listener SASL_PLAINTEXT needs a mechanism; there are SCRAM-SHA-256 and SCRAM-SHA-512",
+	} {
+		if _, err := NewBroker(Values{Static: entries("listeners", "SASL_PLAINTEXT://:1", "sasl.enabled.mechanisms", value)}); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", value, err)
+		}
+		if _, err := NewBroker(Values{Static: entries("sasl.enabled.mechanisms", value)}); err != nil {
+			t.Errorf("nobody is offered %q, and yet: %v", value, err)
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	b, err := NewBroker(Values{Static: entries("zookeeper.connect", "x", "num.io.threads", "3", "num.network.threads", "3", "log.cleaner.threads", "4", "log.retention.houres", "1", "num.partitions", "2")})
 	if err != nil {

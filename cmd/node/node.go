@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-broker/troupe/cluster/config"
 	"github.com/troupe-broker/troupe/transport/httpd"
 	"github.com/troupe-broker/troupe/transport/kafka"
+	"github.com/troupe-broker/troupe/transport/kafka/api"
 	"github.com/troupe-broker/troupe/transport/kafka/wire"
 )
 
@@ -108,14 +109,16 @@ func splitPort(address string) (host string, port int, err error) {
 
 // serveKafka opens one listener on every address its host stands for.
 func (n *Node) serveKafka(ctx context.Context, l config.Listener, memory *wire.Memory) error {
-	if l.Protocol != "PLAINTEXT" {
-		return &ListenError{"listeners", l.String(), fmt.Errorf("%s is not served yet; PLAINTEXT is", l.Protocol)}
+	authentication, err := n.authentication(l)
+	if err != nil {
+		return err
 	}
 	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
 		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
 			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
 			ConnectionsMax: min(n.settings.MaxConnections, connectionsMax), PerAddressMax: int(n.settings.Int("max.connections.per.ip")), Memory: memory,
 			SendBuffer: n.settings.SocketSendBufferBytes, ReceiveBuffer: n.settings.SocketReceiveBufferBytes,
+			Authentication: authentication, TokenMaxBytes: int32(n.settings.Int("sasl.server.max.receive.size")),
 		})
 		if err != nil {
 			return nil, err
@@ -125,6 +128,24 @@ func (n *Node) serveKafka(ctx context.Context, l config.Listener, memory *wire.M
 		n.mu.Unlock()
 		return k.Addr(), nil
 	})
+}
+
+// authentication is what a listener wants of its clients; nil is nothing.
+func (n *Node) authentication(l config.Listener) (*api.Authentication, error) {
+	if l.Protocol != "PLAINTEXT" && l.Protocol != "SASL_PLAINTEXT" {
+		return nil, &ListenError{"listeners", l.String(), fmt.Errorf("%s is not served yet; PLAINTEXT and SASL_PLAINTEXT are", l.Protocol)}
+	}
+	if !l.Authenticates() {
+		return nil, nil
+	}
+	if len(n.images.Load().ScramUsers()) == 0 {
+		n.log.Warn("nobody can log in yet: make the first user over a PLAINTEXT listener, with troupe user create", slog.String("listener", l.Name))
+	}
+	out := &api.Authentication{FailureDelay: n.settings.Duration("connection.failed.authentication.delay.ms")}
+	for _, m := range n.settings.SaslMechanisms(l.Name) {
+		out.Mechanisms = append(out.Mechanisms, api.Mechanism{Scram: m, SessionMax: n.settings.SessionMax(l.Name, m)})
+	}
+	return out, nil
 }
 
 // Stop ends the node: what is under way is answered, everything is flushed and closed, the directories are given up. After the end of

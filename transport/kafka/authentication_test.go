@@ -25,7 +25,12 @@ import (
 const failureDelay = 100 * time.Millisecond
 
 func scramAuthentication() *api.Authentication {
-	return &api.Authentication{Mechanisms: []protocol.ScramMechanism{protocol.ScramSHA256, protocol.ScramSHA512}, FailureDelay: failureDelay}
+	return renewing(0)
+}
+
+// renewing wants its clients to authenticate again after a while.
+func renewing(session time.Duration) *api.Authentication {
+	return &api.Authentication{Mechanisms: []api.Mechanism{{Scram: protocol.ScramSHA256, SessionMax: session}, {Scram: protocol.ScramSHA512}}, FailureDelay: failureDelay}
 }
 
 // user gives a user a password under both mechanisms.
@@ -294,10 +299,8 @@ func TestSessionsExpireUnlessRenewed(t *testing.T) {
 	w := newWorld(t)
 	w.user("alice", "secret")
 	w.user("bob", "secret")
-	renewing := scramAuthentication()
-	renewing.SessionMax = 10 * time.Second
 	begin := func() *client {
-		c := w.guarded(renewing)
+		c := w.guarded(renewing(10 * time.Second))
 		if r := c.login(2, "SCRAM-SHA-256", "alice", "secret"); r.SessionLifetimeMillis != 10_000 {
 			t.Fatalf("lifetime %d", r.SessionLifetimeMillis)
 		}
@@ -351,9 +354,7 @@ func FuzzAuthentication(f *testing.F) {
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		w := newWorld(t)
 		w.user("alice", "secret")
-		a := scramAuthentication()
-		a.SessionMax = 3 * time.Second
-		c := w.guarded(a)
+		c := w.guarded(renewing(3 * time.Second))
 		p := &prober{t: t, c: c}
 		for _, s := range steps[:min(len(steps), 40)] {
 			if p.step(s % 10); c.err != nil {

@@ -55,7 +55,7 @@ func handleSaslAuthenticate(c *Call) {
 	out := kmsg.NewPtrSASLAuthenticateResponse()
 	out.SASLAuthBytes = answer
 	if c.Conn.auth.stage == known {
-		out.SessionLifetimeMillis = int64(c.Conn.sessionMax() / time.Millisecond)
+		out.SessionLifetimeMillis = int64(c.Conn.auth.life / time.Millisecond)
 	}
 	c.reply(out)
 }
@@ -97,12 +97,9 @@ func (c *Conn) converse(token []byte) (answer []byte, refusal string) {
 		return nil, "Cannot change principals during re-authentication"
 	}
 	a.stage, a.talk, a.principal, a.mechanism, a.expires = known, nil, principal, mechanism, 0
-	if life := c.sessionMax(); life > 0 {
-		a.expires = c.Clock.Mono() + life
+	if a.life > 0 {
+		a.expires = c.Clock.Mono() + a.life
 	}
 	c.Metrics.Authentications.Add(1)
 	return answer, ""
 }
-
-// sessionMax is how long an authentication holds; 0 is for ever.
-func (c *Conn) sessionMax() time.Duration { return max(0, c.Peer.Authentication.SessionMax) }

@@ -15,9 +15,14 @@ import (
 
 // Authentication is what a listener wants of its clients before it does anything for them.
 type Authentication struct {
-	Mechanisms []protocol.ScramMechanism // sasl.enabled.mechanisms
+	Mechanisms []Mechanism // sasl.enabled.mechanisms
 	// FailureDelay is how long a failed attempt waits for its answer and its end: connection.failed.authentication.delay.ms.
 	FailureDelay time.Duration
+}
+
+// Mechanism is one way to say who one is.
+type Mechanism struct {
+	Scram protocol.ScramMechanism
 	// SessionMax is after how long a client must authenticate again: connections.max.reauth.ms; 0 or less is never.
 	SessionMax time.Duration
 }
@@ -38,12 +43,13 @@ const BareToken = -1
 // SaslHandshake may come first. Whatever fails leads to failed, from which nothing leads on. Source: SaslServerAuthenticator.SaslState.
 type authenticator struct {
 	stage     stage
-	talk      *sasl.Conversation // while talking
-	bare      bool               // tokens come without a request around them
-	principal string             // who the client is; stays while it authenticates again
-	mechanism protocol.ScramMechanism
-	expires   time.Duration // on the monotonic clock; 0 never
-	again     time.Duration // when the last re-authentication began; 0 is none
+	talk      *sasl.Conversation      // while talking
+	bare      bool                    // tokens come without a request around them
+	principal string                  // who the client is; stays while it authenticates again
+	mechanism protocol.ScramMechanism // by which it said so
+	life      time.Duration           // of what is being shown; 0 is for ever
+	expires   time.Duration           // on the monotonic clock; 0 never
+	again     time.Duration           // when the last re-authentication began; 0 is none
 }
 
 type stage uint8
@@ -127,13 +133,13 @@ func (c *Conn) asksVersions() bool {
 }
 
 // begin begins a conversation.
-func (c *Conn) begin(m protocol.ScramMechanism, bare bool) {
+func (c *Conn) begin(m Mechanism, bare bool) {
 	a := &c.auth
 	if a.stage == known {
 		a.again = c.Clock.Mono()
 	}
-	a.stage, a.bare = talking, bare
-	a.talk = sasl.Begin(c.Images.Load(), m, c.nonce())
+	a.stage, a.bare, a.life = talking, bare, max(0, m.SessionMax)
+	a.talk = sasl.Begin(c.Images.Load(), m.Scram, c.nonce())
 }
 
 // nonce is 192 bits of chance. The node's is the runtime's ChaCha8, which nobody can guess from what it gave before.
@@ -146,19 +152,19 @@ func (c *Conn) nonce() string {
 }
 
 // enabled finds a mechanism by name among those the listener offers.
-func (a *Authentication) enabled(name string) (protocol.ScramMechanism, bool) {
+func (a *Authentication) enabled(name string) (Mechanism, bool) {
 	for _, m := range a.Mechanisms {
-		if m.String() == name {
+		if m.Scram.String() == name {
 			return m, true
 		}
 	}
-	return 0, false
+	return Mechanism{}, false
 }
 
 // names of the mechanisms, as clients are told.
 func (a *Authentication) names() (out []string) {
 	for _, m := range a.Mechanisms {
-		out = append(out, m.String())
+		out = append(out, m.Scram.String())
 	}
 	return out
 }

@@ -1,0 +1,58 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
+
+// scramMechanisms are the mechanisms there are, in the order in which clients are told.
+var scramMechanisms = []protocol.ScramMechanism{protocol.ScramSHA256, protocol.ScramSHA512}
+
+// Authenticates reports whether clients of the listener must say who they are.
+func (l Listener) Authenticates() bool { return strings.HasPrefix(l.Protocol, "SASL_") }
+
+// forListener reads a key as it is for one listener: under listener.name.<listener>., with a SASL mechanism behind that or without, or as
+// it is for all.
+func (b *Broker) forListener(listener, mechanism, name string) value {
+	prefix := "listener.name." + strings.ToLower(listener) + "."
+	f, ok := b.values.lookup(prefix+strings.ToLower(mechanism)+"."+name, prefix+name, name)
+	if !ok {
+		return value{}
+	}
+	v, _ := f.key.parse(f.text) // checked like any other
+	return v
+}
+
+// SaslMechanisms are those that a listener offers.
+func (b *Broker) SaslMechanisms(listener string) (out []protocol.ScramMechanism) {
+	names := b.forListener(listener, "", "sasl.enabled.mechanisms").list
+	for _, m := range scramMechanisms {
+		if slices.Contains(names, m.String()) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// SessionMax is after how long a client of the listener must authenticate again; 0 is never.
+func (b *Broker) SessionMax(listener string, m protocol.ScramMechanism) time.Duration {
+	return max(0, milliseconds(b.forListener(listener, m.String(), "connections.max.reauth.ms").number))
+}
+
+// checkSasl refuses a listener by which nobody could log in, or not in the way its owner believes.
+func (b *Broker) checkSasl(l Listener) error {
+	const key = "sasl.enabled.mechanisms"
+	names := b.forListener(l.Name, "", key).list
+	if len(names) == 0 {
+		return &Invalid{Key: key, Reason: "Listener " + l.Name + " needs a mechanism; there are SCRAM-SHA-256 and SCRAM-SHA-512"}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(scramMechanisms, func(m protocol.ScramMechanism) bool { return m.String() == name }) {
+			return &Invalid{Key: key, Value: strings.Join(names, ","), Reason: name + " is not served, and listener " + l.Name + " would offer it; SCRAM-SHA-256 and SCRAM-SHA-512 are"}
+		}
+	}
+	return nil
+}
