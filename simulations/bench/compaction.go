@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -23,13 +22,11 @@ const (
 func (r *run) compactionRow() error {
 	for _, v := range r.plain() {
 		for _, on := range []string{"false", "true"} {
-			dir := filepath.Join(r.work, "compaction-"+on)
-			b, err := process.Start(v.Subject, dir, map[string]string{"log.cleaner.enable": on, "log.cleaner.backoff.ms": "1000"})
-			if err != nil {
+			var got sample
+			err := r.with(v, map[string]string{"log.cleaner.enable": on, "log.cleaner.backoff.ms": "1000"}, func(b *process.Broker, c *client) (err error) {
+				got, err = compaction(b, c, on == "true")
 				return err
-			}
-			got, err := compaction(b, on == "true")
-			b.Stop()
+			})
 			if err != nil {
 				return err
 			}
@@ -44,7 +41,7 @@ func (r *run) compactionRow() error {
 	return nil
 }
 
-func compaction(b *process.Broker, cleaned bool) (sample, error) {
+func compaction(b *process.Broker, c *client, cleaned bool) (sample, error) {
 	ctx := context.Background()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.DefaultProduceTopic("keyed"), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(50_000), kgo.ProducerBatchCompression(kgo.NoCompression()))
@@ -52,11 +49,6 @@ func compaction(b *process.Broker, cleaned bool) (sample, error) {
 		return nil, err
 	}
 	defer cl.Close()
-	c, err := dial(b.Addr)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
 	if err := c.createTopic("keyed", 4, map[string]string{"cleanup.policy": "compact", "segment.bytes": fmt.Sprint(32 << 20), "min.cleanable.dirty.ratio": "0.3"}); err != nil {
 		return nil, err
 	}

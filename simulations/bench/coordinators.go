@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,15 +45,15 @@ func inParallel(n, workers int, step func(i int) error) error {
 	}
 }
 
-// commitMany commits offset 1 for every partition of the topic in one request.
-func commitMany(ctx context.Context, cl *kgo.Client, group, topic string, id [16]byte, partitions int) error {
+// commitAll commits the offset for the first partitions of the topic, in one request.
+func commitAll(ctx context.Context, cl *kgo.Client, group, topic string, id [16]byte, partitions int, offset int64) error {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group = group
 	t := kmsg.NewOffsetCommitRequestTopic()
 	t.Topic, t.TopicID = topic, id
 	for p := range partitions {
 		row := kmsg.NewOffsetCommitRequestTopicPartition()
-		row.Partition, row.Offset = int32(p), 1
+		row.Partition, row.Offset = int32(p), offset
 		t.Partitions = append(t.Partitions, row)
 	}
 	req.Topics = append(req.Topics, t)
@@ -78,13 +78,9 @@ func topicID(ctx context.Context, cl *kgo.Client, topic string) ([16]byte, error
 // there again after kill -9.
 func (r *run) coordinatorsRow() error {
 	for _, v := range r.plain() {
-		dir := filepath.Join(r.work, "coordinators")
-		settings := map[string]string{"group.initial.rebalance.delay.ms": "0"}
-		b, err := process.Start(v.Subject, dir, settings)
-		if err != nil {
-			return err
-		}
-		got, err := coordinators(b, func() (*process.Broker, error) { return process.Start(v.Subject, dir, settings) })
+		dir := r.fresh()
+		got, err := coordinators(func() (*process.Broker, error) { return process.Start(v.Subject, dir, atOnce) })
+		os.RemoveAll(dir)
 		if err != nil {
 			return err
 		}
@@ -94,7 +90,12 @@ func (r *run) coordinatorsRow() error {
 	return nil
 }
 
-func coordinators(b *process.Broker, restart func() (*process.Broker, error)) (out sample, err error) {
+// coordinators measures a broker that start starts, and after kill -9 starts again.
+func coordinators(start func() (*process.Broker, error)) (out sample, err error) {
+	b, err := start()
+	if err != nil {
+		return nil, err
+	}
 	defer func() { b.Kill() }()
 	ctx := context.Background()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr))
@@ -114,7 +115,7 @@ func coordinators(b *process.Broker, restart func() (*process.Broker, error)) (o
 	if err != nil {
 		return nil, err
 	}
-	if err := commitMany(ctx, cl, "warm", "wide", id, 1); err != nil { // creates the internal topic
+	if err := commitAll(ctx, cl, "warm", "wide", id, 1, 1); err != nil { // creates the internal topic
 		return nil, err
 	}
 	time.Sleep(2 * time.Second)
@@ -124,14 +125,16 @@ func coordinators(b *process.Broker, restart func() (*process.Broker, error)) (o
 	}
 	time.Sleep(5 * time.Second)
 	out = sample{"more RSS MB": float64(b.RSS()-before) / 1e6}
-	if err := inParallel(offsetGroups, 16, func(i int) error { return commitMany(ctx, cl, fmt.Sprintf("wide-%d", i), "wide", id, offsetsEach) }); err != nil {
+	if err := inParallel(offsetGroups, 16, func(i int) error { return commitAll(ctx, cl, fmt.Sprintf("wide-%d", i), "wide", id, offsetsEach, 1) }); err != nil {
 		return nil, err
 	}
 	b.Kill()
 	begin := time.Now()
-	if b, err = restart(); err != nil {
+	again, err := start()
+	if err != nil {
 		return nil, err
 	}
+	b = again
 	err = inParallel(offsetGroups, 16, func(i int) error { return fetchLast(ctx, cl, fmt.Sprintf("wide-%d", i), id) })
 	out["1M offsets loaded ms"] = float64(time.Since(begin).Milliseconds())
 	return out, err
@@ -139,7 +142,7 @@ func coordinators(b *process.Broker, restart func() (*process.Broker, error)) (o
 
 // oneOfEach makes a group with one offset and a transactional id.
 func oneOfEach(ctx context.Context, cl *kgo.Client, i int, topic [16]byte) error {
-	if err := commitMany(ctx, cl, fmt.Sprintf("group-%d", i), "wide", topic, 1); err != nil {
+	if err := commitAll(ctx, cl, fmt.Sprintf("group-%d", i), "wide", topic, 1, 1); err != nil {
 		return err
 	}
 	txn := fmt.Sprintf("txn-%d", i)

@@ -26,43 +26,38 @@ type fetchLoad struct {
 	Warm, For      time.Duration
 }
 
-type fetchResult struct {
-	MBps     float64
-	CPUPerGB float64
-}
-
-func (l fetchLoad) run(b *process.Broker) (fetchResult, error) {
+func (l fetchLoad) run(b *process.Broker) (throughput, error) {
 	var stop, measuring atomic.Bool
-	var moved atomic.Int64
+	var read atomic.Int64
 	errs := make(chan error, l.Conns)
 	var wg sync.WaitGroup
 	for i := range l.Conns {
 		c, err := net.Dial("tcp", b.Addr)
 		if err != nil {
-			return fetchResult{}, err
+			return throughput{}, err
 		}
 		defer c.Close()
 		wg.Add(1)
-		go func() { defer wg.Done(); errs <- l.drain(c, i, &stop, &measuring, &moved) }()
+		go func() { defer wg.Done(); errs <- l.drain(c, i, &stop, &measuring, &read) }()
 	}
 	time.Sleep(l.Warm)
 	cpu0, t0 := b.CPU(), time.Now()
 	measuring.Store(true)
 	time.Sleep(l.For)
-	bytes, cpu, elapsed := moved.Load(), b.CPU()-cpu0, time.Since(t0)
+	bytes, cpu, elapsed := read.Load(), b.CPU()-cpu0, time.Since(t0)
 	stop.Store(true)
 	wg.Wait()
 	close(errs)
 	for err := range errs {
 		if err != nil {
-			return fetchResult{}, fmt.Errorf("fetching from %s: %w", b.Name, err)
+			return throughput{}, fmt.Errorf("fetching from %s: %w", b.Name, err)
 		}
 	}
-	return fetchResult{MBps: float64(bytes) / elapsed.Seconds() / 1e6, CPUPerGB: cpu.Seconds() / (float64(bytes) / 1e9)}, nil
+	return moved(float64(bytes), elapsed, cpu), nil
 }
 
 // drain keeps two requests in flight on one connection, each for its own partition of those that fall to this connection.
-func (l fetchLoad) drain(c net.Conn, conn int, stop, measuring *atomic.Bool, moved *atomic.Int64) error {
+func (l fetchLoad) drain(c net.Conn, conn int, stop, measuring *atomic.Bool, read *atomic.Int64) error {
 	var mine []int32
 	for p := int32(conn); p < l.Partitions; p += int32(l.Conns) {
 		mine = append(mine, p)
@@ -90,7 +85,7 @@ func (l fetchLoad) drain(c net.Conn, conn int, stop, measuring *atomic.Bool, mov
 			return fmt.Errorf("partition %d at offset %d: %d bytes, less than one batch of %d", mine[i], next[i], got, l.BatchBytes)
 		}
 		if measuring.Load() {
-			moved.Add(int64(got))
+			read.Add(int64(got))
 		}
 		next[i] += int64(got / l.BatchBytes * l.BatchRecords)
 		if next[i] >= int64(l.PartitionBatch*l.BatchRecords) {

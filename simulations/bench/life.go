@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
+	"os"
 	"time"
 
 	"github.com/troupe-broker/troupe/simulations/process"
@@ -22,10 +22,10 @@ type lifeResult struct {
 
 const manyPartitions = 10_000
 
-// life measures one broker from its first start to its recovery.
-func life(s process.Subject, work string, settings map[string]string) (out lifeResult, err error) {
-	dir := filepath.Join(work, "life-"+s.Name)
-	b, took, err := startToFirstAck(s, dir, settings, "first", 0)
+// life measures one broker from its first start to its recovery, on a directory that it removes.
+func life(s process.Subject, dir string) (out lifeResult, err error) {
+	defer os.RemoveAll(dir)
+	b, took, err := startToFirstAck(s, dir, "first", 0)
 	if err != nil {
 		return out, err
 	}
@@ -52,11 +52,11 @@ func life(s process.Subject, work string, settings map[string]string) (out lifeR
 	time.Sleep(15 * time.Second)
 	out.ManyCPU, out.ManyRSS, out.ManyFiles = idleCPU(b), b.RSS(), b.OpenFiles()
 	b.Kill()
-	b, took, err = startToFirstAck(s, dir, settings, "many", manyPartitions-1)
+	again, took, err := startToFirstAck(s, dir, "many", manyPartitions-1)
 	if err != nil {
 		return out, err
 	}
-	out.RecoveredMS = took
+	b, out.RecoveredMS = again, took
 	return out, nil
 }
 
@@ -68,9 +68,9 @@ func idleCPU(b *process.Broker) float64 {
 }
 
 // startToFirstAck starts s and produces one record to the topic until it is acknowledged. The topic is created if need be.
-func startToFirstAck(s process.Subject, dir string, settings map[string]string, topic string, partition int32) (*process.Broker, float64, error) {
+func startToFirstAck(s process.Subject, dir, topic string, partition int32) (*process.Broker, float64, error) {
 	begin := time.Now()
-	b, err := process.Start(s, dir, settings)
+	b, err := process.Start(s, dir, nil)
 	if err != nil {
 		return nil, 0, err
 	}

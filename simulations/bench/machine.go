@@ -61,27 +61,47 @@ func sink(dir string) error {
 
 func drainToFiles(c net.Conn, prefix string) error {
 	defer c.Close()
+	out := &rollingFile{prefix: prefix}
+	defer out.close()
 	buf := make([]byte, 256<<10)
-	for n := 0; ; n++ {
-		f, err := os.Create(fmt.Sprintf("%s-%d", prefix, n))
+	for {
+		k, err := c.Read(buf)
 		if err != nil {
 			return err
 		}
-		for size := 0; size < segmentBytes; {
-			k, err := c.Read(buf)
-			if err != nil {
-				f.Close()
-				return err
-			}
-			if _, err := f.Write(buf[:k]); err != nil {
-				return err
-			}
-			size += k
+		if err := out.write(buf[:k]); err != nil {
+			return err
 		}
-		f.Close()
-		if n >= keepSegments {
-			os.Remove(fmt.Sprintf("%s-%d", prefix, n-keepSegments))
+	}
+}
+
+// rollingFile writes files of segmentBytes and keeps the newest keepSegments besides the one it writes.
+type rollingFile struct {
+	prefix string
+	n      int // files begun
+	size   int // of the one being written
+	file   *os.File
+}
+
+func (r *rollingFile) write(p []byte) (err error) {
+	if r.file == nil || r.size >= segmentBytes {
+		r.close()
+		if old := r.n - keepSegments - 1; old >= 0 {
+			os.Remove(fmt.Sprintf("%s-%d", r.prefix, old))
 		}
+		if r.file, err = os.Create(fmt.Sprintf("%s-%d", r.prefix, r.n)); err != nil {
+			return err
+		}
+		r.n, r.size = r.n+1, 0
+	}
+	r.size += len(p)
+	_, err = r.file.Write(p)
+	return err
+}
+
+func (r *rollingFile) close() {
+	if r.file != nil {
+		r.file.Close()
 	}
 }
 
@@ -180,95 +200,75 @@ func serveStretches(c *net.TCPConn, fd int, start, size int64) {
 }
 
 // limitProduce measures socket→file over conns connections into the sink of that role.
-func limitProduce(role, work string, conns int, warm, span time.Duration) (produceResult, error) {
+func limitProduce(role, work string, conns int, warm, span time.Duration) (throughput, error) {
+	return limit(role, work, conns, warm, span, func(c net.Conn) func() (int, error) {
+		block := make([]byte, 256<<10)
+		return func() (int, error) { return c.Write(block) }
+	})
+}
+
+// limitFetch measures file→socket over conns connections from the source.
+func limitFetch(work string, conns int, warm, span time.Duration) (throughput, error) {
+	return limit("source", work, conns, warm, span, func(c net.Conn) func() (int, error) {
+		r := bufio.NewReaderSize(c, 256<<10)
+		c.Write(make([]byte, 2)) // two answers in flight, as fetchLoad keeps
+		return func() (int, error) {
+			k, err := r.Discard(stretch)
+			if err == nil {
+				c.Write(make([]byte, 1))
+			}
+			return k, err
+		}
+	})
+}
+
+// limit measures what conns connections to a helper move: begin makes the step of one, which moves some bytes.
+func limit(role, work string, conns int, warm, span time.Duration, begin func(net.Conn) (step func() (int, error))) (throughput, error) {
 	dir := filepath.Join(work, role)
 	defer os.RemoveAll(dir)
 	b, err := startHelper(role, dir)
 	if err != nil {
-		return produceResult{}, err
+		return throughput{}, err
 	}
 	defer b.Kill()
-	moved := make(chan int64, conns)
+	sums := make(chan int64, conns)
 	start := time.Now()
 	for range conns {
 		c, err := net.Dial("tcp", b.Addr)
 		if err != nil {
-			return produceResult{}, err
+			return throughput{}, err
 		}
 		defer c.Close()
 		go func() {
-			block := make([]byte, 256<<10)
-			n := int64(0)
+			step, n := begin(c), int64(0)
 			for time.Since(start) < warm+span {
-				if _, err := c.Write(block); err != nil {
-					break
-				}
-				if time.Since(start) >= warm {
-					n += int64(len(block))
-				}
-			}
-			moved <- n
-		}()
-	}
-	time.Sleep(time.Until(start.Add(warm)))
-	cpu0 := b.CPU()
-	var bytes int64
-	for range conns {
-		bytes += <-moved
-	}
-	return produceResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.CPU() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
-}
-
-// limitFetch measures file→socket over conns connections.
-func limitFetch(work string, conns int, warm, span time.Duration) (fetchResult, error) {
-	dir := filepath.Join(work, "source")
-	defer os.RemoveAll(dir)
-	b, err := startHelper("source", dir)
-	if err != nil {
-		return fetchResult{}, err
-	}
-	defer b.Kill()
-	moved := make(chan int64, conns)
-	start := time.Now()
-	for range conns {
-		c, err := net.Dial("tcp", b.Addr)
-		if err != nil {
-			return fetchResult{}, err
-		}
-		defer c.Close()
-		go func() {
-			r := bufio.NewReaderSize(c, 256<<10)
-			n := int64(0)
-			c.Write(make([]byte, 2)) // two answers in flight, as fetchLoad keeps
-			for time.Since(start) < warm+span {
-				k, err := r.Discard(stretch)
+				k, err := step()
 				if err != nil {
 					break
 				}
-				c.Write(make([]byte, 1))
 				if time.Since(start) >= warm {
 					n += int64(k)
 				}
 			}
-			moved <- n
+			sums <- n
 		}()
 	}
 	time.Sleep(time.Until(start.Add(warm)))
-	cpu0 := b.CPU()
+	cpu := b.CPU()
 	var bytes int64
 	for range conns {
-		bytes += <-moved
+		bytes += <-sums
 	}
-	return fetchResult{MBps: float64(bytes) / span.Seconds() / 1e6, CPUPerGB: (b.CPU() - cpu0).Seconds() / (float64(bytes) / 1e9)}, nil
+	return moved(float64(bytes), span, b.CPU()-cpu), nil
 }
 
 // limitDisk measures what the disk takes: as many files as the load has partitions, each appending 256 KiB and waiting for fdatasync,
 // over and over, rolling and removing as the sink does. No log that acknowledges from the disk can be faster on this machine.
-func limitDisk(work string, files int, span time.Duration) (produceResult, error) {
+func limitDisk(work string, files int, span time.Duration) (mbps float64, err error) {
 	dir := filepath.Join(work, "disk")
 	defer os.RemoveAll(dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return produceResult{}, err
+		return 0, err
 	}
 	type outcome struct {
 		bytes int64
@@ -285,37 +285,26 @@ func limitDisk(work string, files int, span time.Duration) (produceResult, error
 	for range files {
 		o := <-done
 		if o.err != nil {
-			return produceResult{}, o.err
+			return 0, o.err
 		}
 		bytes += o.bytes
 	}
-	return produceResult{MBps: float64(bytes) / span.Seconds() / 1e6}, nil
+	return float64(bytes) / span.Seconds() / 1e6, nil
 }
 
 func appendAndSync(prefix string, end time.Time) (bytes int64, err error) {
+	out := &rollingFile{prefix: prefix}
+	defer out.close()
 	block := make([]byte, 256<<10)
-	for n := 0; ; n++ {
-		f, err := os.Create(fmt.Sprintf("%s-%d", prefix, n))
-		if err != nil {
+	for ; time.Now().Before(end); bytes += int64(len(block)) {
+		if err := out.write(block); err != nil {
 			return bytes, err
 		}
-		for size := 0; size < segmentBytes; size += len(block) {
-			if !time.Now().Before(end) {
-				return bytes, f.Close()
-			}
-			if _, err := f.Write(block); err != nil {
-				return bytes, err
-			}
-			if err := unix.Fdatasync(int(f.Fd())); err != nil {
-				return bytes, err
-			}
-			bytes += int64(len(block))
-		}
-		f.Close()
-		if n >= keepSegments {
-			os.Remove(fmt.Sprintf("%s-%d", prefix, n-keepSegments))
+		if err := unix.Fdatasync(int(out.file.Fd())); err != nil {
+			return bytes, err
 		}
 	}
+	return bytes, nil
 }
 
 // syncLatency is the p50 and p99 in milliseconds of a 4 KiB append followed by fdatasync.

@@ -52,6 +52,8 @@ func measure() error {
 		}
 		defer os.RemoveAll(tmp)
 		dir = tmp
+	} else if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
 	r := &run{work: dir, troupe: process.Troupe(*troupe, troupeAddr, troupeHTTP), only: *subjects, rounds: *rounds, span: time.Duration(*seconds * float64(time.Second)), progress: func(f string, a ...any) {
 		fmt.Fprintf(os.Stderr, f+"\n", a...)

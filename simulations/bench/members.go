@@ -120,7 +120,7 @@ func members(b *process.Broker, topic, group string, next bool) (out membersResu
 }
 
 func (r *run) membersRow() error {
-	return r.eachPlain(func(v variant, b *process.Broker, c *client) error {
+	return r.each(r.plain(), atOnce, func(v variant, b *process.Broker, c *client) error {
 		if err := c.ready("shared", groupPartitions); err != nil {
 			return err
 		}
@@ -139,14 +139,4 @@ func (r *run) membersRow() error {
 		}
 		return nil
 	})
-}
-
-// eachPlain runs measure against every broker with its defaults, each on a fresh directory.
-func (r *run) eachPlain(measure func(v variant, b *process.Broker, c *client) error) error {
-	for _, v := range r.plain() {
-		if err := r.withBroker(v, measure); err != nil {
-			return err
-		}
-	}
-	return nil
 }

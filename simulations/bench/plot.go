@@ -8,14 +8,7 @@ import (
 
 // svg draws one row as horizontal bars of its first metric, with the spread over the rounds as a whisker.
 func (r *report) svg(row string) string {
-	metric := ""
-	for _, m := range metrics {
-		for _, samples := range r.Rows[row] {
-			if _, _, _, ok := median(samples, m); ok && metric == "" {
-				metric = m
-			}
-		}
-	}
+	metric := metricsOf(r.Rows[row])[0]
 	subjects := subjectsOf(r.Rows[row])
 	top := 0.0
 	for _, s := range subjects {

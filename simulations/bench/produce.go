@@ -26,15 +26,25 @@ type produceLoad struct {
 	Warm, For  time.Duration
 }
 
-// produceResult is what one run of a load reached after its warm-up.
+// throughput is what moved in one run of a load after its warm-up: encoded batches, or bytes of the limits.
+type throughput struct {
+	MBps     float64 // 10^6 bytes per second
+	CPUPerGB float64 // the broker's or helper's CPU-seconds per 10^9 bytes
+}
+
+func moved(bytes float64, span, cpu time.Duration) throughput {
+	return throughput{MBps: bytes / span.Seconds() / 1e6, CPUPerGB: cpu.Seconds() / (bytes / 1e9)}
+}
+
+func (t throughput) sample() sample { return sample{"MB/s": t.MBps, "CPU s/GB": t.CPUPerGB} }
+
+// produceResult is what one run of a load reached after its warm-up, counting what was acknowledged.
 type produceResult struct {
-	MBps       float64 // 10^6 bytes of encoded batches acknowledged per second
-	RecordsPS  float64
-	CPUPerGB   float64 // broker CPU-seconds per 10^9 bytes
-	P50, P99   float64 // ms from the send of a request to its acknowledgement
-	P999       float64
-	RSSBytes   int64
-	batchBytes int
+	throughput
+	RecordsPS float64
+	P50, P99  float64 // ms from the send of a request to its acknowledgement
+	P999      float64
+	RSSBytes  int64
 }
 
 // run drives the load against b.
@@ -84,8 +94,8 @@ func (l produceLoad) run(b *process.Broker) (produceResult, error) {
 		hist.Merge(c.hist)
 	}
 	ms := func(q float64) float64 { return float64(hist.ValueAtQuantile(q)) / 1000 }
-	return produceResult{MBps: bytes / elapsed.Seconds() / 1e6, RecordsPS: float64(acked) * float64(records) / elapsed.Seconds(),
-		CPUPerGB: cpu.Seconds() / (bytes / 1e9), P50: ms(50), P99: ms(99), P999: ms(99.9), RSSBytes: rss, batchBytes: len(batch)}, nil
+	return produceResult{throughput: moved(bytes, elapsed, cpu), RecordsPS: float64(acked) * float64(records) / elapsed.Seconds(),
+		P50: ms(50), P99: ms(99), P999: ms(99.9), RSSBytes: rss}, nil
 }
 
 func total(conns []*produceConn) (n int64) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,9 +62,28 @@ func quantile(values []float64, q float64) float64 {
 	return values[min(len(values)-1, int(q*float64(len(values))))]
 }
 
-// metrics in the order they are shown.
-var metrics = []string{"MB/s", "of limit", "M records/s", "CPU s/GB", "p50 ms", "p99 ms", "p999 ms", "RSS MB", "start ms", "idle RSS MB", "idle CPU %",
-	"10k led ms", "10k RSS MB", "10k CPU %", "10k files", "10k recovered ms"}
+// metrics come first in a row, in this order; whatever else a row has follows by name.
+var metrics = []string{"MB/s", "of limit", "M records/s", "per s", "CPU s/GB", "CPU us each", "p50 ms", "p99 ms", "p999 ms", "RSS MB", "start ms",
+	"idle RSS MB", "idle CPU %", "10k led ms", "10k RSS MB", "10k CPU %", "10k files", "10k recovered ms"}
+
+// metricsOf are the metrics of a row as they are shown.
+func metricsOf(row map[string][]sample) (out []string) {
+	has := map[string]bool{}
+	for _, samples := range row {
+		for _, s := range samples {
+			for m := range s {
+				has[m] = true
+			}
+		}
+	}
+	for _, m := range metrics {
+		if has[m] {
+			out = append(out, m)
+			delete(has, m)
+		}
+	}
+	return append(out, slices.Sorted(maps.Keys(has))...)
+}
 
 // print writes the medians as a table, with (low–high) where rounds differ.
 func (r *report) print(w io.Writer) {
@@ -73,7 +93,7 @@ func (r *report) print(w io.Writer) {
 		t := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
 		for _, subject := range subjectsOf(r.Rows[row]) {
 			fmt.Fprintf(t, "  %s", subject)
-			for _, m := range metrics {
+			for _, m := range metricsOf(r.Rows[row]) {
 				if mid, low, high, ok := median(r.Rows[row][subject], m); ok {
 					fmt.Fprintf(t, "\t%s %.3g (%.3g–%.3g)", m, mid, low, high)
 				}

@@ -42,12 +42,11 @@ var rows = []struct {
 }
 
 // rolling keeps the logs of a load small: segments of the sink's size, removed promptly, so that pages stay warm for everybody.
-func rolling(extra map[string]string) map[string]string {
-	out := map[string]string{"log.segment.bytes": fmt.Sprint(segmentBytes), "log.retention.bytes": fmt.Sprint(keepSegments * segmentBytes),
-		"log.retention.check.interval.ms": "500", "log.segment.delete.delay.ms": "0"}
-	maps.Copy(out, extra)
-	return out
-}
+var rolling = map[string]string{"log.segment.bytes": fmt.Sprint(segmentBytes), "log.retention.bytes": fmt.Sprint(keepSegments * segmentBytes),
+	"log.retention.check.interval.ms": "500", "log.segment.delete.delay.ms": "0"}
+
+// atOnce lets a group form without waiting for more members.
+var atOnce = map[string]string{"group.initial.rebalance.delay.ms": "0"}
 
 // variant is a subject under one setting.
 type variant struct {
@@ -89,32 +88,53 @@ func (r *run) wanted(all []variant) (out []variant) {
 	return out
 }
 
-// produceVariants runs the load against every variant on a fresh directory. One broker at a time: two would share the cores. The
-// limit, if wanted, is taken anew beside every measurement.
-func (r *run) produceVariants(row string, load produceLoad, limit string) error {
-	for _, v := range r.variants(true) {
-		dir := filepath.Join(r.work, "data")
-		os.RemoveAll(dir)
-		b, err := process.Start(v.Subject, dir, rolling(v.settings))
-		if err != nil {
-			return err
-		}
-		err = r.produceRounds(row, v.label, b, load, limit)
-		b.Stop()
-		os.RemoveAll(dir)
-		if err != nil {
+// fresh is a data directory that is not there yet.
+func (r *run) fresh() string {
+	dir := filepath.Join(r.work, "data")
+	os.RemoveAll(dir)
+	return dir
+}
+
+// with starts the variant on a fresh directory for as long as measure takes. One broker at a time: two would share the cores.
+func (r *run) with(v variant, settings map[string]string, measure func(b *process.Broker, c *client) error) error {
+	all := maps.Clone(v.settings)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, settings)
+	dir := r.fresh()
+	defer os.RemoveAll(dir)
+	b, err := process.Start(v.Subject, dir, all)
+	if err != nil {
+		return err
+	}
+	defer b.Stop()
+	c, err := dial(b.Addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return measure(b, c)
+}
+
+// each is with for one variant after the other.
+func (r *run) each(variants []variant, settings map[string]string, measure func(v variant, b *process.Broker, c *client) error) error {
+	for _, v := range variants {
+		if err := r.with(v, settings, func(b *process.Broker, c *client) error { return measure(v, b, c) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) produceRounds(row, label string, b *process.Broker, load produceLoad, limit string) error {
-	c, err := dial(b.Addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+// produceVariants runs the load against every variant. The limit, if wanted, is taken anew beside every measurement.
+func (r *run) produceVariants(row string, load produceLoad, limit string) error {
+	return r.each(r.variants(true), rolling, func(v variant, b *process.Broker, c *client) error {
+		return r.produceRounds(row, v.label, b, c, load, limit)
+	})
+}
+
+func (r *run) produceRounds(row, label string, b *process.Broker, c *client, load produceLoad, limit string) error {
 	if err := c.ready(load.Topic, load.Partitions); err != nil {
 		return err
 	}
@@ -124,19 +144,20 @@ func (r *run) produceRounds(row, label string, b *process.Broker, load produceLo
 		return err
 	}
 	for round := range r.rounds {
-		var top produceResult
+		var top throughput
+		var err error
 		if limit != "" {
 			if top, err = limitProduce(limit, r.work, load.Conns, r.span/4, r.span/2); err != nil {
 				return err
 			}
-			r.report.add(row, "limit", sample{"MB/s": top.MBps, "CPU s/GB": top.CPUPerGB})
+			r.report.add(row, "limit", top.sample())
 		}
 		if limit == "sink" {
 			disk, err := limitDisk(r.work, int(load.Partitions), r.span/2)
 			if err != nil {
 				return err
 			}
-			r.report.add(row, "limit of the disk", sample{"MB/s": disk.MBps})
+			r.report.add(row, "limit of the disk", sample{"MB/s": disk})
 		}
 		load.Warm, load.For = r.span/2, r.span
 		got, err := load.run(b)
@@ -183,28 +204,15 @@ func (r *run) manyRow() error {
 
 func (r *run) fetchRow() error {
 	load := fetchLoad{Topic: "stored", Partitions: 8, PartitionBatch: 512, MaxBytes: 8 << 20, Conns: 2}
-	for _, v := range r.plain() {
-		dir := filepath.Join(r.work, "data")
-		os.RemoveAll(dir)
-		b, err := process.Start(v.Subject, dir, map[string]string{"fetch.max.bytes": fmt.Sprint(64 << 20)})
-		if err != nil {
-			return err
-		}
-		err = r.fetchRounds(v.label, b, load)
-		b.Stop()
-		os.RemoveAll(dir)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	settings := map[string]string{"fetch.max.bytes": fmt.Sprint(64 << 20)}
+	return r.each(r.plain(), settings, func(v variant, b *process.Broker, c *client) error { return r.fetchRounds(v.label, b, c, load) })
 }
 
-func (r *run) fetchRounds(label string, b *process.Broker, load fetchLoad) error {
+func (r *run) fetchRounds(label string, b *process.Broker, c *client, load fetchLoad) error {
 	var batch []byte
 	batch, load.BatchRecords = encodeBatch(256 << 10)
 	load.BatchBytes = len(batch)
-	if err := store(b, load, batch); err != nil {
+	if err := store(c, load, batch); err != nil {
 		return err
 	}
 	warm := load
@@ -222,20 +230,17 @@ func (r *run) fetchRounds(label string, b *process.Broker, load fetchLoad) error
 		if err != nil {
 			return err
 		}
-		r.report.add("fetch 256 KiB", "limit", sample{"MB/s": top.MBps, "CPU s/GB": top.CPUPerGB})
-		r.report.add("fetch 256 KiB", label, sample{"MB/s": got.MBps, "CPU s/GB": got.CPUPerGB, "of limit": got.MBps / top.MBps})
+		r.report.add("fetch 256 KiB", "limit", top.sample())
+		shown := got.sample()
+		shown["of limit"] = got.MBps / top.MBps
+		r.report.add("fetch 256 KiB", label, shown)
 		r.progress("fetch %s round %d/%d: %.0f MB/s of %.0f, %.2f CPU s/GB", label, round+1, r.rounds, got.MBps, top.MBps, got.CPUPerGB)
 	}
 	return nil
 }
 
 // store fills the load's topic with whole batches.
-func store(b *process.Broker, load fetchLoad, batch []byte) error {
-	c, err := dial(b.Addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func store(c *client, load fetchLoad, batch []byte) error {
 	if err := c.ready(load.Topic, load.Partitions); err != nil {
 		return err
 	}
@@ -259,29 +264,10 @@ func store(b *process.Broker, load fetchLoad, batch []byte) error {
 }
 
 func (r *run) latencyRow() error {
-	for _, v := range r.variants(false) {
-		dir := filepath.Join(r.work, "data")
-		os.RemoveAll(dir)
-		b, err := process.Start(v.Subject, dir, v.settings)
-		if err != nil {
-			return err
-		}
-		err = r.latencyRounds(v.label, b)
-		b.Stop()
-		os.RemoveAll(dir)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.each(r.variants(false), nil, func(v variant, b *process.Broker, c *client) error { return r.latencyRounds(v.label, b, c) })
 }
 
-func (r *run) latencyRounds(label string, b *process.Broker) error {
-	c, err := dial(b.Addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func (r *run) latencyRounds(label string, b *process.Broker, c *client) error {
 	if err := c.ready("latency", 8); err != nil {
 		return err
 	}
@@ -307,29 +293,10 @@ func (r *run) clientRow() error {
 		return err
 	}
 	defer discard.Kill()
-	for _, v := range r.variants(false) {
-		dir := filepath.Join(r.work, "data")
-		os.RemoveAll(dir)
-		b, err := process.Start(v.Subject, dir, rolling(v.settings))
-		if err != nil {
-			return err
-		}
-		err = r.clientRounds(v.label, b, discard)
-		b.Stop()
-		os.RemoveAll(dir)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.each(r.variants(false), rolling, func(v variant, b *process.Broker, c *client) error { return r.clientRounds(v.label, b, discard, c) })
 }
 
-func (r *run) clientRounds(label string, b, discard *process.Broker) error {
-	c, err := dial(b.Addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func (r *run) clientRounds(label string, b, discard *process.Broker, c *client) error {
 	if err := c.ready("client", 8); err != nil {
 		return err
 	}
@@ -355,7 +322,7 @@ func (r *run) clientRounds(label string, b, discard *process.Broker) error {
 func (r *run) lifeRow() error {
 	for _, v := range r.plain() {
 		s := v.Subject
-		got, err := life(s, r.work, nil)
+		got, err := life(s, r.fresh())
 		if err != nil {
 			return err
 		}

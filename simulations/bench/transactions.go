@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-broker/troupe/simulations/process"
 )
@@ -105,33 +101,19 @@ func commits(b *process.Broker, topic string, warm, span time.Duration) (rate, e
 		return rate{}, err
 	}
 	defer cl.Close()
-	asked := kmsg.NewPtrMetadataRequest()
-	asked.Topics = append(asked.Topics, kmsg.MetadataRequestTopic{Topic: &topic})
-	about, err := asked.RequestWith(context.Background(), cl)
+	id, err := topicID(context.Background(), cl, topic)
 	if err != nil {
 		return rate{}, err
 	}
 	var next [commitsBeside]int64
 	return closedLoop(b, commitsBeside, warm, span, func(ctx context.Context, worker int) error {
 		next[worker]++
-		req := kmsg.NewPtrOffsetCommitRequest()
-		req.Group = fmt.Sprintf("commits-%d", worker)
-		t := kmsg.NewOffsetCommitRequestTopic()
-		t.Topic, t.TopicID = topic, about.Topics[0].TopicID
-		p := kmsg.NewOffsetCommitRequestTopicPartition()
-		p.Offset = next[worker]
-		t.Partitions = append(t.Partitions, p)
-		req.Topics = append(req.Topics, t)
-		answer, err := req.RequestWith(ctx, cl)
-		if err != nil {
-			return err
-		}
-		return kerr.ErrorForCode(answer.Topics[0].Partitions[0].ErrorCode)
+		return commitAll(ctx, cl, fmt.Sprintf("commits-%d", worker), topic, id, 1, next[worker])
 	})
 }
 
 func (r *run) transactionsRow() error {
-	return r.eachPlain(func(v variant, b *process.Broker, c *client) error {
+	return r.each(r.plain(), atOnce, func(v variant, b *process.Broker, c *client) error {
 		if err := c.ready("txn", txnPartitions); err != nil {
 			return err
 		}
@@ -155,22 +137,4 @@ func (r *run) transactionsRow() error {
 		}
 		return nil
 	})
-}
-
-// withBroker starts the variant on a fresh directory for as long as measure takes.
-func (r *run) withBroker(v variant, measure func(v variant, b *process.Broker, c *client) error) error {
-	dir := filepath.Join(r.work, "data")
-	os.RemoveAll(dir)
-	defer os.RemoveAll(dir)
-	b, err := process.Start(v.Subject, dir, map[string]string{"group.initial.rebalance.delay.ms": "0"})
-	if err != nil {
-		return err
-	}
-	defer b.Stop()
-	c, err := dial(b.Addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return measure(v, b, c)
 }
