@@ -3,7 +3,8 @@
 //	GET /livez          200 while the process answers at all; a supervisor restarts the process when it does not
 //	GET /readyz         200 while every condition holds, 503 otherwise; ?verbose lists the conditions by name
 //	GET /startupz       200 once the node was ready for the first time
-//	GET /metrics        Prometheus; every name begins with troupe_, and no label value comes from a client
+//	GET /metrics        Prometheus: troupe_..., and what its libraries tell of the process (go_, process_). Of what clients choose only
+//	                    names of topics and groups are label values, in at most lagRowsMax rows
 //	GET /debug/node     what the node is and does, as JSON
 //	GET /debug/pprof/   Go's profiles
 //

@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-broker/troupe/cluster/image"
 )
 
-// DescribeConfigs: v1-4, for topics and brokers.
+// DescribeConfigs: v1-4, for topics, groups and brokers.
 //
 // Behaviour:
 //   - Every key with its value, source, synonyms and, on demand, documentation; a key that has no effect here says so there. No or an

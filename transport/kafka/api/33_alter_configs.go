@@ -8,8 +8,8 @@ import (
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
-// AlterConfigs: v0-2. Replaces all settings of topics and brokers by those given. Deprecated by Kafka: two tools that do this to one
-// topic undo each other's work.
+// AlterConfigs: v0-2. Replaces all settings of topics, groups and brokers by those given. Deprecated by Kafka: two tools that do this
+// to one topic undo each other's work.
 //
 // Behaviour:
 //   - Checked and applied by the controller, with validate_only or without. A resource that comes twice is INVALID_REQUEST.
@@ -17,7 +17,7 @@ import (
 // Version history:
 //   - v2: flexible
 //
-// Skipped: broker loggers, client metrics and groups, which are INVALID_REQUEST.
+// Skipped: broker loggers and client metrics, which are INVALID_REQUEST.
 //
 // Source: KafkaApis.processLegacyAlterConfigsRequest, ConfigurationControlManager.legacyAlterConfigs.
 
