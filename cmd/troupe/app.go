@@ -53,7 +53,7 @@ func (a *app) command() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("data", a.topic(), a.produce(), a.consume(), a.peek(), a.group(), a.txn(), a.config())
+	add("data", a.topic(), a.produce(), a.consume(), a.peek(), a.group(), a.txn(), a.config(), a.user())
 	add("server", a.dev(), a.start())
 	add("tools", a.doctor(), a.debug(), a.version())
 	root.AddCommand(&cobra.Command{Use: "security", Short: "How to reach a Kafka that wants TLS or a password", Long: secureHelp})
@@ -61,7 +61,7 @@ func (a *app) command() *cobra.Command {
 }
 
 // secureFlags work on every command and are shown by `troupe help security` alone.
-const secureFlags = "--tls --tls-ca --tls-cert --tls-key --tls-skip-verify --user --password --sasl-mechanism "
+const secureFlags = "--tls --tls-ca --tls-cert --tls-key --tls-skip-verify --user --password --password-file --sasl-mechanism "
 
 const secureHelp = `Flags of every command that talks to a broker:
 
@@ -69,7 +69,7 @@ const secureHelp = `Flags of every command that talks to a broker:
   --tls-ca FILE          trust the authorities in this PEM file
   --tls-cert FILE        show this client certificate, with its --tls-key FILE
   --tls-skip-verify      believe any certificate
-  --user NAME            authenticate; the password is $TROUPE_PASSWORD, or --password
+  --user NAME            authenticate; the password is --password, else the first line of --password-file FILE, else $TROUPE_PASSWORD
   --sasl-mechanism M     SCRAM-SHA-256 (default), SCRAM-SHA-512 or PLAIN`
 
 // noun is a command that only has sub-commands.

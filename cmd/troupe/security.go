@@ -67,11 +67,12 @@ func (t *tlsFlags) config() (*tls.Config, error) {
 }
 
 // saslFlags say who the client is.
-type saslFlags struct{ name, user, password string }
+type saslFlags struct{ name, user, password, file string }
 
 func (s *saslFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&s.user, "user", "", "authenticate as this user")
 	f.StringVar(&s.password, "password", "", "password of --user (default $TROUPE_PASSWORD, which other users cannot see)")
+	f.StringVar(&s.file, "password-file", "", "read the password of --user from the first line of this `FILE`")
 	f.StringVar(&s.name, "sasl-mechanism", "SCRAM-SHA-256", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
 }
 
@@ -81,6 +82,12 @@ func (s *saslFlags) mechanism(getenv func(string) string) (sasl.Mechanism, error
 		return nil, nil
 	}
 	password := s.password
+	if password == "" && s.file != "" {
+		var err error
+		if password, err = passwordFile(s.file); err != nil {
+			return nil, err
+		}
+	}
 	if password == "" {
 		password = getenv("TROUPE_PASSWORD")
 	}
