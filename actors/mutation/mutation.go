@@ -56,6 +56,12 @@ const (
 	EndOfNext
 	CompactNewest
 	CompactMarkers
+	EpochRestarts
+	OwnersForgotten
+	RoomForJoining
+	ExpireSubscribed
+	InheritOffsets
+	RegexOnce
 	count
 )
 
@@ -109,6 +115,12 @@ var Table = []Entry{
 	{EndOfNext, "end-of-next", "an EndTxn that arrives late ends the next transaction (D3, KAFKA-17754)"},
 	{CompactNewest, "compact-newest", "compaction removes the newest record of a key"},
 	{CompactMarkers, "compact-markers", "compaction removes markers whose records stay (redpanda 4ce65523af)"},
+	{EpochRestarts, "epoch-restarts", "a group that changes its protocol counts from the beginning"},
+	{OwnersForgotten, "owners-forgotten", "a group that goes to KIP-848 takes its partitions for free"},
+	{RoomForJoining, "room-for-joining", "group.max.size is not looked at while members join (E6, KAFKA-9844)"},
+	{ExpireSubscribed, "expire-subscribed", "offsets of topics with subscribers expire (E4, KAFKA-13636)"},
+	{InheritOffsets, "inherit-offsets", "offsets stay when their topic is deleted, and one made anew inherits them"},
+	{RegexOnce, "regex-once", "a regular expression is matched only when a member brings it"},
 }
 
 // Named finds a mutation; None if there is none of that name.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -59,6 +60,8 @@ func (g *Group) hasRoom(in *protocol.JoinGroup) bool {
 		m = g.byStatic[in.InstanceID]
 	}
 	switch {
+	case g.state == preparing && mutation.Is(mutation.RoomForJoining):
+		return true
 	case g.cfg.MaxSize == 0 || g.state == empty || len(g.members) < g.cfg.MaxSize:
 		return true
 	case g.state != preparing:

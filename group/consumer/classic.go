@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -232,6 +233,9 @@ func (m *classicMember) equal(o *classicMember) bool {
 func FromClassic(groupID string, now step.Now, generation int32, protocolName string, members []ClassicMember) (records []step.Record, ok bool) {
 	g := New(groupID, Config{})
 	g.img = now.Image
+	if mutation.Is(mutation.EpochRestarts) {
+		generation = 0
+	}
 	for i := range members {
 		m, ok := g.fromClassic(&members[i], generation, protocolName)
 		if !ok {
@@ -281,6 +285,9 @@ func (g *Group) fromClassic(c *ClassicMember, generation int32, protocolName str
 			m.assigned.add(topic.ID, p, generation)
 		}
 	}
+	if mutation.Is(mutation.OwnersForgotten) {
+		m.assigned = nil
+	}
 	m.target = m.assigned.rows()
 	return m, true
 }
@@ -303,6 +310,9 @@ func (g *Group) ClassicMembers() (generation int32, members []ClassicMember) {
 			RebalanceTimeout: time.Duration(m.rebalanceTimeout) * time.Millisecond, SessionTimeout: g.sessionTimeout(m),
 			Protocols: m.classic.protocols, Assignment: g.classicAssignment(m),
 		})
+	}
+	if mutation.Is(mutation.EpochRestarts) {
+		return 1, members
 	}
 	return g.epoch, members
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/group/step"
@@ -49,7 +50,7 @@ func (g *Group) mustLook(now step.Now) bool {
 }
 
 func (g *Group) regexesDue(now step.Now) bool {
-	if len(g.regexes) == 0 {
+	if len(g.regexes) == 0 || mutation.Is(mutation.RegexOnce) {
 		return false
 	}
 	since := now.Mono - g.topology.regexesAt

@@ -4,6 +4,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/group/step"
 )
@@ -154,6 +155,9 @@ type Topic struct {
 // DropTopics removes the positions of topics that were deleted, pending ones too, but not those committed for another incarnation of
 // the name. There are as many records as positions. Source: OffsetMetadataManager.onTopicsDeleted.
 func (s *State) DropTopics(topics []Topic, out *step.Out) {
+	if mutation.Is(mutation.InheritOffsets) {
+		return
+	}
 	ids := make(map[string]protocol.TopicID, len(topics))
 	for _, t := range topics {
 		ids[t.Name] = t.ID
@@ -211,7 +215,7 @@ func (s *State) Expire(now step.Now, x Expiry, out *step.Out) (all bool) {
 	wall, made := now.Wall.UnixMilli(), 0
 	all = !s.HasPending()
 	for _, p := range s.committed.sorted() {
-		if x.Subscribed != nil && x.Subscribed(p.topic) {
+		if x.Subscribed != nil && x.Subscribed(p.topic) && !mutation.Is(mutation.ExpireSubscribed) {
 			all = false
 			continue
 		}

@@ -195,7 +195,9 @@ func (f *fetched) fill(e *entry) {
 }
 
 // differ reports that both ids are known and not the same. Source: OffsetMetadataManager.isMismatchedTopicId.
-func differ(a, b protocol.TopicID) bool { return !a.IsZero() && !b.IsZero() && a != b }
+func differ(a, b protocol.TopicID) bool {
+	return !a.IsZero() && !b.IsZero() && a != b && !mutation.Is(mutation.InheritOffsets)
+}
 
 // Committed is one committed offset, for those who watch a group.
 type Committed struct {

@@ -29,7 +29,7 @@ func committedOffsets(x *Index) (out []Anomaly) {
 		}
 	}
 	for _, r := range order {
-		out = append(out, checkRegister(r.key, ops[r], ends)...)
+		out = append(out, checkRegister(x, r.key, ops[r], ends)...)
 	}
 	return out
 }
@@ -49,7 +49,7 @@ func (z *zone) low() Instant { return min(z.finish, z.start) }
 
 func (z *zone) high() Instant { return max(z.finish, z.start) }
 
-func checkRegister(key protocol.TopicPartition, ops []*GroupOp, ends map[int]*Op) (out []Anomaly) {
+func checkRegister(x *Index, key protocol.TopicPartition, ops []*GroupOp, ends map[int]*Op) (out []Anomaly) {
 	zones, order, deletes := map[int64]*zone{}, []*zone(nil), []*GroupOp(nil)
 	for _, op := range ops {
 		switch {
@@ -71,6 +71,8 @@ func checkRegister(key protocol.TopicPartition, ops []*GroupOp, ends map[int]*Op
 		case op.Number == 0:
 			out = append(out, missingOffset(key, op, order, deletes)...)
 			continue
+		case z == nil && x.meantForFormer(op):
+			continue
 		case z == nil:
 			out = append(out, anomalyOf(WrongOffset, key, "%v, which nobody committed, or which was refused or aborted: %v", op, commitOf(ops, op.Number)))
 			continue
@@ -88,6 +90,17 @@ func checkRegister(key protocol.TopicPartition, ops []*GroupOp, ends map[int]*Op
 		}
 	}
 	return append(out, overlaps(key, order)...)
+}
+
+// meantForFormer reports whether what a fetch saw was committed by name for another topic of that name: its request arrived when that one
+// was gone.
+func (x *Index) meantForFormer(fetch *GroupOp) bool {
+	t := x.topics[fetch.Key.Topic]
+	return t != nil && slices.ContainsFunc(x.H.GroupOps, func(c *GroupOp) bool {
+		former := x.topics[c.Key.Topic]
+		return c.Func == CommitOffset && c.Number == fetch.Number && c.Group == fetch.Group && c.ByName && c.Key.Partition == fetch.Key.Partition &&
+			former != nil && former.Name == t.Name && x.Deleted[former.ID] != nil && x.Deleted[former.ID].Invoked < c.Complete
+	})
 }
 
 func commitOf(ops []*GroupOp, number int64) *GroupOp {

@@ -21,10 +21,12 @@ const (
 	DeleteOffset
 	// AssignPartitions is an answer that tells a member its partitions: SyncGroup, or a heartbeat of KIP-848.
 	AssignPartitions
+	// FoundGroup is an answer from which it is seen that the group had ended, and begins anew: its epochs count from the beginning.
+	FoundGroup
 )
 
 func (f GroupFunc) String() string {
-	return [...]string{"commit-offset", "fetch-offset", "delete-offset", "assign-partitions"}[f]
+	return [...]string{"commit-offset", "fetch-offset", "delete-offset", "assign-partitions", "found-group"}[f]
 }
 
 // GroupOp is one operation of one client on one group.
@@ -46,6 +48,8 @@ type GroupOp struct {
 	Partitions       []protocol.TopicPartition // AssignPartitions
 	// Incremental: the group is one of KIP-848, where members go from one epoch to the next one by one.
 	Incremental bool
+	// ByName: the request named the topic, so that the one that came after it under the name may have been meant.
+	ByName bool
 	// Txn numbers the transaction of a commit; 0 is none. It takes effect with the EndTxn of that number, if at all.
 	Txn int
 	Err string
@@ -105,7 +109,7 @@ type register struct {
 func (h *History) registers() (order []register, ops map[register][]*GroupOp) {
 	ops = map[register][]*GroupOp{}
 	for _, op := range h.byInvocation() {
-		if op.Func == AssignPartitions {
+		if op.Func == AssignPartitions || op.Func == FoundGroup {
 			continue
 		}
 		r := register{op.Group, op.Key}

@@ -9,7 +9,10 @@ import "slices"
 // the coordinator's belief. Both protocols let who joins begin where the group is: the classic one at the generation that its join
 // begins, KIP-848 at the epoch of the target, above which nobody is. A group whose protocol changes goes on counting. So an answer to a
 // join that was sent when another member had been told its epoch already, and who still believes in it, must not name a lower one.
-type Memberships struct{ groups map[string][]Membership }
+type Memberships struct {
+	groups  map[string][]Membership
+	highest map[string]int32 // epoch of the group since it began
+}
 
 // Membership is one belief. From and Until are times of the clients' clock.
 type Membership struct {
@@ -21,8 +24,9 @@ type Membership struct {
 // Told notes that a member was told its epoch.
 func (m *Memberships) Told(group, member string, epoch int32, now, until int64) {
 	if m.groups == nil {
-		m.groups = map[string][]Membership{}
+		m.groups, m.highest = map[string][]Membership{}, map[string]int32{}
 	}
+	m.highest[group] = max(m.highest[group], epoch)
 	i := slices.IndexFunc(m.groups[group], func(b Membership) bool { return b.Member == member })
 	if i < 0 {
 		i = len(m.groups[group])
@@ -36,21 +40,26 @@ func (m *Memberships) Told(group, member string, epoch int32, now, until int64) 
 }
 
 // Left notes that a member is none any more.
-func (m *Memberships) Left(group, member string, now int64) {
+func (m *Memberships) Left(group, member string) {
 	if len(m.groups[group]) == 0 {
 		return
 	}
 	m.groups[group] = slices.DeleteFunc(m.groups[group], func(b Membership) bool { return b.Member == member })
 }
 
-// Entered returns a member whose epoch is above that of one who joined by a request sent at that time, if there is one.
-func (m *Memberships) Entered(group, member string, epoch int32, sent, now int64) (other Membership, back bool) {
+// Entered returns a member whose epoch is above that of one who joined by a request sent at that time, if there is one. If there is
+// none, and the epoch is lower than one that was told before, the group has begun anew.
+func (m *Memberships) Entered(group, member string, epoch int32, sent, now int64) (other Membership, back, anew bool) {
 	for _, b := range m.groups[group] {
 		if b.Member != member && b.From < sent && b.Until > now && b.Epoch > epoch {
-			return b, true
+			return b, true, false
 		}
 	}
-	return Membership{}, false
+	if epoch < m.highest[group] {
+		m.highest[group] = epoch
+		return Membership{}, false, true
+	}
+	return Membership{}, false, false
 }
 
 // Count is how many members believe in it now.

@@ -1,6 +1,10 @@
 package check
 
-import "github.com/troupe-broker/troupe/actors/protocol"
+import (
+	"maps"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
+)
 
 // staleCommits: an offset was committed by somebody whose time as owner of the partition was over (2.4-j2; E7, I-TOC).
 //
@@ -9,7 +13,9 @@ import "github.com/troupe-broker/troupe/actors/protocol"
 // commits with an earlier one, and is not served, did no harm; whoever is acknowledged moved the offset under the new owner's feet. In
 // a classic group that holds for the owner's own earlier generation too; under KIP-848 a member may go on with the epoch since which it
 // has the partition (KIP-1251). A static member that comes back under a new id takes the generation of the old one over, so within a
-// generation the old id is stale as soon as the new one was told. Commits before that are no violation, and harmless, since the new owner asks for the offset after it.
+// generation the old id is stale as soon as the new one was told. Commits before that are no violation, and
+// harmless, since the new owner asks for the offset after it. A group whose members are all gone may begin anew under the other protocol:
+// Memberships holds that it had none, and what was told before is forgotten here.
 func staleCommits(x *Index) (out []Anomaly) {
 	type told struct {
 		register
@@ -32,6 +38,10 @@ func staleCommits(x *Index) (out []Anomaly) {
 					ids[told{register{a.Group, protocol.TopicPartition{}}, a.Instance}] = a
 				}
 			}
+		}
+		if op.Func == FoundGroup {
+			maps.DeleteFunc(newest, func(r register, _ *GroupOp) bool { return r.group == op.Group })
+			maps.DeleteFunc(ids, func(t told, _ *GroupOp) bool { return t.group == op.Group })
 		}
 		if op.Func != CommitOffset || op.Outcome != OK || op.Generation < 0 {
 			continue

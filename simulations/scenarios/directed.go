@@ -192,4 +192,39 @@ var directed = []scenario{
 			p.CrashPoints, p.SegmentBytes, p.Clients.Topics = time.Second, s.Between(600, 2500), 1
 		},
 	},
+	{
+		name: "k1-migration", doc: "groups go from the classic protocol to KIP-848 and back, member by member, while power goes and the node restarts (KIP-848, E8)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Span = true, 16*time.Second
+			p.Clients.Migrants, p.Clients.Partitions, p.Clients.Producers, p.Clients.Consumers, p.Clients.Pace = 6, 4, 1, 0, 40*time.Millisecond
+			if s.Chance(0.7) {
+				p.PowerLosses, p.Kills, p.CleanStops, p.Downtime = 4*time.Second, 4*time.Second, 8*time.Second, 20*time.Millisecond
+			}
+			if s.Chance(0.5) {
+				p.Link.Reset, p.Link.Delay = 0.01, 5*time.Millisecond
+			}
+		},
+	},
+	{
+		name: "k2-topics-under-groups", doc: "topics are deleted and made again under groups: patterns find them, offsets go with them and are not inherited (KIP-848, 2.4-k)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Span, p.AdminPace = true, 10*time.Second, 60*time.Millisecond
+			p.Clients.RegexMembers, p.Clients.Committers, p.Clients.Producers, p.Clients.Consumers = 4, 2, 1, 0
+			p.Clients.Deletes, p.Clients.Topics = true, 4
+			if s.Chance(0.7) {
+				p.PowerLosses, p.Kills, p.Downtime = 4*time.Second, 4*time.Second, 20*time.Millisecond
+			}
+		},
+	},
+	{
+		name: "k3-full-groups", doc: "more members want in than group.max.size allows, while others come and go (E6, KAFKA-9844)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Span = true, 12*time.Second
+			p.Clients.Members, p.Clients.ModernMembers, p.Clients.Partitions, p.Clients.Producers, p.Clients.Consumers = 10, 5, 4, 1, 0
+			p.Clients.GroupMax = 3
+			if s.Chance(0.6) {
+				p.PowerLosses, p.Kills, p.Downtime = 4*time.Second, 4*time.Second, 20*time.Millisecond
+			}
+		},
+	},
 }

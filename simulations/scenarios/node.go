@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -61,6 +62,10 @@ func (r *run) settings() []protocol.ConfigEntry {
 	}
 	if r.plan.Coordinators {
 		entries = append(entries, coordinatorSettings...)
+	}
+	if n := r.plan.Clients.GroupMax; n > 0 {
+		size := strconv.Itoa(n)
+		entries = append(entries, protocol.ConfigEntry{Key: "group.max.size", Value: size}, protocol.ConfigEntry{Key: "group.consumer.max.size", Value: size})
 	}
 	return config.Sort(entries)
 }

@@ -284,6 +284,7 @@ func (a *Admin) delete(t *Topic) {
 	}
 	op := s.Rec.Invoke(check.Op{Process: a.process, Func: check.DeleteTopic, Key: protocol.TopicPartition{Topic: t.ID, Partition: -1}})
 	s.dropTopic(t)
+	t.goneAt = op.Invoked
 	a.busy = true
 	a.call(req, func(r kmsg.Response, err error) {
 		a.busy = false
@@ -296,6 +297,7 @@ func (a *Admin) delete(t *Topic) {
 		s.saw("DeleteTopics", rt.ErrorCode)
 		if rt.ErrorCode == 0 {
 			s.Rec.Complete(op, check.OK)
+			t.goneLife = a.conn.Life()
 			a.free = append(a.free, t.Name)
 			return
 		}

@@ -161,6 +161,7 @@ func (c *coordinated) commit(group string, spots []spot, offsets []int64, who id
 	var ops []*check.GroupOp
 	for i, at := range spots {
 		op := c.newCommit(group, at, offsets[i], who, 0)
+		op.ByName = req.Version < 10
 		ops = append(ops, op)
 		part := kmsg.NewOffsetCommitRequestTopicPartition()
 		part.Partition, part.Offset, part.Metadata = at.key.Partition, offsets[i], metadataOf(op.Number)
@@ -291,12 +292,15 @@ func (c *coordinated) offsetsIn(resp *kmsg.OffsetFetchResponse, group string, sp
 			}
 			return nil
 		}
+		offsets = append(offsets, part.Offset)
+		if at.topic.ambiguous() {
+			continue // there may be no such topic any more, or another one
+		}
 		op := check.GroupOp{Client: c.name, Func: check.FetchOffset, Group: group, Key: at.key, Offset: part.Offset, Generation: -1}
 		if part.Offset >= 0 {
 			op.Number = numberOf(part.Metadata)
 		}
 		c.stage.Rec.CompleteGroup(c.stage.Rec.InvokeGroupAt(began, op), check.OK)
-		offsets = append(offsets, part.Offset)
 	}
 	return offsets
 }

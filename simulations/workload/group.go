@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/simulations/check"
 )
 
 // group is one that clients of a run use, with the partitions in it.
@@ -70,8 +71,13 @@ func (s *Stage) believe(group string, who identityOf, owned []spot, sent time.Du
 
 // entered holds the epoch or generation that somebody who was no member is told to those of others (check.Memberships).
 func (s *Stage) entered(name, group, owner string, epoch int32, sent time.Duration) {
-	if other, back := s.memberships.Entered(group, owner, epoch, int64(sent), int64(s.env.Now())); back {
+	other, back, anew := s.memberships.Entered(group, owner, epoch, int64(sent), int64(s.env.Now()))
+	if back {
 		s.violate("%s joined %s at epoch %d, where %s is at %d", name, group, epoch, other.Member, other.Epoch)
+	}
+	if anew {
+		s.sometimes("group began anew", true)
+		s.Rec.CompleteGroup(s.Rec.InvokeGroup(check.GroupOp{Client: name, Func: check.FoundGroup, Group: group, Generation: epoch}), check.OK)
 	}
 }
 

@@ -154,7 +154,7 @@ func (m *Member) forget() {
 		m.before = m.who
 	}
 	m.drop(m.owned)
-	m.stage.memberships.Left(m.group, m.owner(), int64(m.stage.env.Now()))
+	m.stage.memberships.Left(m.group, m.owner())
 	m.who.member, m.who.generation = "", -1
 }
 
@@ -213,6 +213,10 @@ func (m *Member) beginJoin(now time.Duration) {
 	}
 	if now-m.heard > trust {
 		m.drop(m.owned)
+	}
+	if m.stage.GroupMax > 0 { // a newcomer may have its place, and then others what it claims, before it hears of that
+		m.stage.owners.LostAll(m.group, m.owner())
+		m.stage.memberships.Left(m.group, m.owner())
 	}
 }
 

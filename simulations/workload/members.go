@@ -21,10 +21,27 @@ func (s *Stage) StartCoordinated() (out []Coordinated) {
 	for i := range s.ModernMembers {
 		out = append(out, StartModernMember(s, fmt.Sprint("consumer-member-", i), "modern"))
 	}
+	for i := range s.RegexMembers {
+		out = append(out, startRegexMember(s, fmt.Sprint("regex-member-", i), i%len(patterns)))
+	}
+	for i := range s.Migrants {
+		out = append(out, StartMigrant(s, fmt.Sprint("migrant-", i), fmt.Sprint("migrating-", i%2), i%2 == 1))
+	}
 	for i := range s.Copiers {
 		StartCopier(s, fmt.Sprint("copier-", i))
 	}
 	return append(out, copiers{s}, coverage{s})
+}
+
+// patterns are what members subscribe to by regular expression, each in a group of its own.
+var patterns = []string{"topic-.*", "topic-[0-9]*[13579]"}
+
+func startRegexMember(s *Stage, name string, pattern int) *ModernMember {
+	m := newModernMember(s, name, fmt.Sprint("regex-", pattern))
+	m.pattern = patterns[pattern]
+	m.start()
+	s.groupOf(m.group, nil).pattern = m.pattern
+	return m
 }
 
 // copiers are all copiers of a run, with the twins that came later.

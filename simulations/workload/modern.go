@@ -326,13 +326,13 @@ func (m *ModernMember) leave() {
 			m.stage.saw("ConsumerGroupHeartbeat leave", r.(*kmsg.ConsumerGroupHeartbeatResponse).ErrorCode)
 		}
 	})
+	m.drop(m.owned)
 	if req.MemberEpoch == -1 {
-		m.drop(m.owned)
-		m.stage.memberships.Left(m.group, m.who.owner(), int64(m.stage.env.Now()))
+		m.stage.memberships.Left(m.group, m.who.owner())
 		m.renew()
 		return
 	}
-	m.owned, m.asleep = nil, true // it keeps its place, and its partitions are nobody else's
+	m.asleep = true // it keeps its place
 	m.renew()
 	away := time.Duration(m.rng.Int64N(int64(2 * sessionTimeout)))
 	m.stage.sometimes("modern static member away beyond its session", away > sessionTimeout)

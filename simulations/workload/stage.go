@@ -17,6 +17,10 @@ type Settings struct {
 	// Committers commit offsets of groups without members; Members and ModernMembers are those of classic groups and of KIP-848; Copiers
 	// copy exactly once, by transactions.
 	Committers, Members, ModernMembers, Copiers int
+	// RegexMembers are those of groups of KIP-848 that subscribe by regular expression.
+	RegexMembers int
+	// Migrants are members that go from one protocol to the other and back.
+	Migrants int
 	// GroupMax is the bound of members of a group; 0 is none.
 	GroupMax int
 	// Topics is the number of topics created at the beginning; Partitions bounds those of one.
@@ -56,8 +60,10 @@ type Topic struct {
 	created    *check.Op
 	// again: another incarnation had the name before, so requests by name that were meant for that one may arrive here.
 	again bool
-	// gone is set as soon as somebody asked to delete it.
-	gone bool
+	// gone is set as soon as somebody asked to delete it: at goneAt, which was answered by life goneLife of the node; 0 if it was not.
+	gone     bool
+	goneAt   check.Instant
+	goneLife int
 }
 
 // Stage is what the clients of one run share: the history, what topics there are, the next value.
