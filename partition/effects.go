@@ -153,7 +153,11 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 	}
 	if m.retain {
 		a.producers.Expire(ctx.Now().UnixMilli(), a.producerExpiry())
-		if err := a.retain(ctx); err != nil {
+		err := a.retain(ctx)
+		if err == nil {
+			err = a.log.Unreserve()
+		}
+		if err != nil {
 			a.fail(ctx, err)
 		} else if a.config.Durability == protocol.DurabilityOS {
 			a.trim(ctx)

@@ -5,7 +5,12 @@ import "fmt"
 // Blocks of the file system are reserved ahead of what is written, beyond the end of the file, so its size and recovery know nothing
 // of it. One reservation costs less than giving every page a block of its own: writing takes a third less processor time (ext4), and a
 // flush finds the blocks allocated. What was not used when a segment is complete is given back.
+//
+// What one log has reserved, others lack: on a full disk they would be refused beside megabytes that nobody uses. So nothing is reserved
+// while little is free, and Unreserve gives back what is not being used.
 const (
+	// reserveFree is how much of the file system must be free, in bytes, to reserve: as much as 256 logs may hold at once.
+	reserveFree = 256 * reserveMax
 	// reserveMin is the size of a segment, in bytes, below which nothing is reserved: most partitions of a node are small or idle.
 	reserveMin = 64 << 10
 	// reserveMax bounds what is reserved ahead of one segment, in bytes. It doubles up to this with the segment, so no more is ever
@@ -27,6 +32,10 @@ func (l *Log) reserve(total int64) {
 	if to <= from {
 		return
 	}
+	if l.short() { // looked at again when the log has come there
+		s.reserved = to
+		return
+	}
 	f, err := s.file.pin()
 	if err != nil {
 		return
@@ -38,7 +47,31 @@ func (l *Log) reserve(total int64) {
 	s.reserved = to
 }
 
-// overReserved reports whether s, which is complete, holds blocks worth giving back.
+// short reports whether so little is free that blocks are not for keeping.
+func (l *Log) short() bool {
+	free, _, err := l.files.fs.Space()
+	return err != nil || free < reserveFree
+}
+
+// Unreserve gives back what was reserved ahead, if the file system is short or nothing was appended since it was called last. The actor
+// calls it now and then: a log that is written to keeps what it has, one that fell idle does not. The error is ErrOffline.
+func (l *Log) Unreserve() error {
+	s := l.active
+	if l.failure != nil || s == nil || !s.overReserved() {
+		return l.failure
+	}
+	idle := s.looked == s.size
+	if s.looked = s.size; !idle && !l.short() {
+		return nil
+	}
+	if err := s.giveBack(); err != nil && !isNoSpace(err) {
+		return l.goOffline(err)
+	}
+	s.reserved = s.size
+	return nil
+}
+
+// overReserved reports whether s holds blocks that are worth giving back when it is complete or idle.
 func (s *segment) overReserved() bool { return s.reserved-s.size > reserveKept }
 
 // trim gives back what was reserved beyond the end of a rolled segment.

@@ -21,8 +21,9 @@ type segment struct {
 	// firstTimestamp is the largest timestamp of the first batch, from which segment.ms counts; unknownTimestamp until it is read.
 	firstTimestamp int64
 
-	// reserved is where the blocks end that were reserved for the file; of use only to the actor.
-	reserved int64
+	// reserved is where the blocks end that were reserved for the file, and looked the size when Unreserve last saw it; of use only to
+	// the actor.
+	reserved, looked int64
 
 	// synced says that the file and its indexes are durable. Rolled segments only; belongs to the actor.
 	synced bool

@@ -165,6 +165,43 @@ func TestFullDisk(t *testing.T) {
 	t.Logf("%d records acknowledged, %d refused", len(w.acked), w.refused)
 }
 
+// TestReservedBlocksDoNotFillADisk: a log that reserves blocks ahead would leave other logs, and the broker's checkpoints, without room on
+// a disk that is not full of anything.
+func TestReservedBlocksDoNotFillADisk(t *testing.T) {
+	v := newVolume(t, fullSize)
+	b, err := process.Start(v.subject(), filepath.Join(t.TempDir(), "out"), map[string]string{"log.segment.bytes": strconv.Itoa(fullSize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Kill)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	w := &fullWriter{t: t, acked: map[int64]int{}}
+	for range 50 {
+		if err := w.write(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs, err := filepath.Glob(v.path("data/*/*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	written := int64(0)
+	for _, name := range logs {
+		var st syscall.Stat_t
+		if err := syscall.Stat(name, &st); err != nil {
+			t.Fatal(err)
+		}
+		written += st.Size
+		if taken := st.Blocks * 512; taken > st.Size+64<<10 {
+			t.Errorf("%s takes %d bytes of the disk and has %d", filepath.Base(filepath.Dir(name)), taken, st.Size)
+		}
+	}
+	if written < int64(50*len(fullValue(0))) {
+		t.Errorf("only %d bytes found", written)
+	}
+}
+
 // freeOnceWaiting removes what fills the disk as soon as the broker says, behind the first so many bytes of its log, that it waits for that.
 func (v *volume) freeOnceWaiting(log string, before int) error {
 	for end := time.Now().Add(peerPatience); ; time.Sleep(5 * time.Millisecond) {
