@@ -242,6 +242,8 @@ func (run *production) run(ctx context.Context, c *client) error {
 		return c.explain(run.cause)
 	case readErr != nil && !errors.Is(readErr, context.Canceled):
 		return readErr
+	case errors.Is(context.Cause(sending), errStalled): // before any record was given up by the client
+		return c.explain(run.stalled(errStalled))
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
@@ -362,9 +364,17 @@ func (run *production) failure(n, size int64, r *kgo.Record, err error) error {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return &problem{what: fmt.Sprintf("no topic %q", r.Topic), why: "and the broker does not create topics by itself", next: "troupe topic create " + r.Topic, exit: exitNotFound, cause: err}
 	case errors.Is(err, errStalled):
-		return &problem{what: err.Error(), why: "nothing was acknowledged for " + run.flags.delivery.String() + "; records that were sent may have been written", next: "'troupe doctor' shows whether the broker answers; --delivery-timeout waits longer", exit: exitTimeout, cause: err}
+		return run.stalled(err)
 	}
 	return err
+}
+
+// stalled is the problem of a production in which nothing was acknowledged for too long.
+func (run *production) stalled(err error) error {
+	return &problem{
+		what: err.Error(), why: "nothing was acknowledged for " + run.flags.delivery.String() + "; records that were sent may have been written",
+		next: "'troupe doctor' shows whether the broker answers; --delivery-timeout waits longer", exit: exitTimeout, cause: err,
+	}
 }
 
 // watch draws a line of progress a second on a terminal, and aborts a production that stalls, until the returned function is called.
