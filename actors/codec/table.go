@@ -67,15 +67,6 @@ func (t *Table) Entries() []Entry {
 	return out
 }
 
-// ID is the id of the type of msg.
-func (t *Table) ID(msg any) (id uint16, ok bool) {
-	r := t.byType[reflect.TypeOf(msg)]
-	if r == nil {
-		return 0, false
-	}
-	return r.id, true
-}
-
 // Describe says how a message looks on the wire, one line, stable: the text of golden tests.
 func (t *Table) Describe(id uint16) string {
 	r := t.byID[id]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,11 +222,5 @@ func ageOf(ctx context.Context, c *client, about kadm.TopicDetail, p position, n
 }
 
 func comparePart(topic string, partition int32, otherTopic string, otherPartition int32) int {
-	switch {
-	case topic != otherTopic && topic < otherTopic:
-		return -1
-	case topic != otherTopic:
-		return 1
-	}
-	return int(partition) - int(otherPartition)
+	return cmp.Or(cmp.Compare(topic, otherTopic), cmp.Compare(partition, otherPartition))
 }

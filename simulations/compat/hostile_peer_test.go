@@ -119,7 +119,6 @@ func rawRequest(key, version int16, flexible bool, body ...[]byte) []byte {
 
 func i16(n int16) []byte { return encoding.BigEndian.AppendUint16(nil, uint16(n)) }
 func i32(n int32) []byte { return encoding.BigEndian.AppendUint32(nil, uint32(n)) }
-func i64(n int64) []byte { return encoding.BigEndian.AppendUint64(nil, uint64(n)) }
 
 // text is a string with an int16 length.
 func text(s string) []byte { return append(i16(int16(len(s))), s...) }
