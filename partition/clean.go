@@ -115,7 +115,7 @@ func (a *replicaActor) replaceWhenSafe(ctx *actors.Context) {
 	if m == nil || a.ending != serving {
 		return
 	}
-	if !m.taken && a.snapshotIsSafe(m.end) {
+	if !m.taken && a.snapshotIsSafe(m.end) && a.log.Settled() {
 		err := a.log.Replace(m.replacement)
 		switch {
 		case errors.Is(err, storage.ErrStale):

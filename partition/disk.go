@@ -21,6 +21,11 @@ const (
 	// works log by log for syncAllPause before it tries again.
 	syncAllSlow  = 100 * time.Millisecond
 	syncAllPause = 10 * time.Second
+	// journalLogMax is the number of bytes of one log, and journalFrameMax that of all, up to which the journal makes a flush durable.
+	// It writes them a second time, which costs less than what the sync of a file costs: measured, 18 logs of 3 KB each take 0.2 ms and
+	// 0.3 ms of CPU by the journal, 1.6 ms and 1.6 ms by fdatasync, 0.8 ms and 0.7 ms by syncfs.
+	journalLogMax   = 64 << 10
+	journalFrameMax = 1 << 20
 )
 
 // flush asks the flusher to make what task covers durable. A log has one in flight at a time, so that the next task covers
@@ -43,19 +48,29 @@ type Flush struct {
 	Dir  string
 	Logs int  // covered
 	All  bool // one syncfs for all of them
-	Took time.Duration
-	Err  error
+	// Journal: one write to the journal for all of them.
+	Journal bool
+	Took    time.Duration
+	Err     error
 }
 
-// flusher is the disk worker of one log directory: few dirty logs by fdatasync beside each other, many by one syncfs a round.
-// It blocks nothing: the system calls run through Offload.
+// flusher is the disk worker of one log directory: small flushes by the journal, all that wait at once; of the others few by fdatasync
+// beside each other, many by one syncfs a round. It blocks nothing: the system calls run through Offload.
 type flusher struct {
 	dir     string
 	fs      env.FS
 	clock   env.Clock
+	host    actors.PID
 	observe func(Flush) // may be nil; called in the actor's turn
 
-	// waiting holds at most one flush for every partition of the directory.
+	journal  *storage.Journal // nil until it takes frames
+	small    []*flush         // wait for the journal
+	frame    []*flush         // in the journal, by the write that is under way
+	draining bool
+	// drainFrom is when a drain may be tried again that found the disk full; monotonic.
+	drainFrom time.Duration
+
+	// waiting and small hold at most one flush for every partition of the directory.
 	waiting   []*flush
 	running   []*flush // by fdatasync
 	round     []*flush // by syncfs
@@ -76,6 +91,25 @@ type quiesced struct {
 	p *hosted
 }
 
+// beginJournal lets the flusher use a journal from now on: every log that it has anything of is open, and holds that durably.
+type beginJournal struct {
+	control
+	journal *storage.Journal
+}
+
+// begunJournal, framed and drained are results of an Offload.
+type (
+	begunJournal struct {
+		journal *storage.Journal
+		err     error
+	}
+	framed struct {
+		took time.Duration
+		err  error
+	}
+	drained struct{ err error }
+)
+
 // syncedLogs is the result of an Offload.
 type syncedLogs struct {
 	logs []*flush
@@ -87,10 +121,19 @@ type syncedLogs struct {
 func (f *flusher) Receive(ctx *actors.Context, msg any) {
 	switch m := msg.(type) {
 	case *flush:
-		f.waiting = append(f.waiting, m)
+		f.take(m)
 	case *syncedLogs:
 		f.synced(ctx, m)
 		f.tellQuiesced(ctx)
+	case *framed:
+		f.framed(ctx, m)
+		f.tellQuiesced(ctx)
+	case *drained:
+		f.drained(ctx, m)
+	case *beginJournal:
+		f.beginJournal(ctx, m.journal)
+	case *begunJournal:
+		f.begunJournal(ctx, m)
 	case *quiesce:
 		f.quiescing = append(f.quiescing, m)
 		f.tellQuiesced(ctx)
@@ -100,16 +143,29 @@ func (f *flusher) Receive(ctx *actors.Context, msg any) {
 func (f *flusher) tellQuiesced(ctx *actors.Context) {
 	f.quiescing = slices.DeleteFunc(f.quiescing, func(q *quiesce) bool {
 		busy := func(m *flush) bool { return m.from.Equal(q.from) }
-		if slices.ContainsFunc(f.waiting, busy) || slices.ContainsFunc(f.running, busy) || slices.ContainsFunc(f.round, busy) {
-			return false
+		for _, flushes := range [][]*flush{f.waiting, f.small, f.running, f.round, f.frame} {
+			if slices.ContainsFunc(flushes, busy) {
+				return false
+			}
 		}
 		ctx.Send(q.replyTo, &quiesced{p: q.p})
 		return true
 	})
 }
 
+// take queues a flush where it belongs.
+func (f *flusher) take(m *flush) {
+	if n := m.task.JournalBytes(); f.journal != nil && n > 0 && n <= journalLogMax {
+		f.small = append(f.small, m)
+	} else {
+		f.waiting = append(f.waiting, m)
+	}
+}
+
 // EndTurn starts what the turn collected.
 func (f *flusher) EndTurn(ctx *actors.Context) {
+	f.startFrame(ctx)
+	f.startDrain(ctx)
 	// What was appended after a syncfs began may not be covered by it, so everything waits for the next round.
 	if len(f.waiting) == 0 || len(f.round) > 0 {
 		return
@@ -158,6 +214,91 @@ func (f *flusher) startRound(ctx *actors.Context) {
 		err := fs.SyncAll()
 		return &syncedLogs{logs: logs, all: true, took: clock.Mono() - began, err: err}
 	})
+}
+
+// beginJournal empties the journal and begins to use it.
+func (f *flusher) beginJournal(ctx *actors.Context, j *storage.Journal) {
+	ctx.Offload(func() any { return &begunJournal{j, j.Begin()} })
+}
+
+func (f *flusher) begunJournal(ctx *actors.Context, m *begunJournal) {
+	if m.err == nil {
+		f.journal = m.journal
+	} else {
+		ctx.Logger().Warn("there is no flush journal until the next start; flushes take longer", slog.String("dir", f.dir), slog.Any("error", m.err))
+	}
+}
+
+// startFrame gives the journal as many of the small flushes as one frame takes. If it has no room they go the other way.
+func (f *flusher) startFrame(ctx *actors.Context) {
+	if len(f.small) == 0 || len(f.frame) > 0 {
+		return
+	}
+	n, bytes := 0, int64(0)
+	for n < len(f.small) && bytes+f.small[n].task.JournalBytes() <= journalFrameMax {
+		bytes += f.small[n].task.JournalBytes()
+		n++
+	}
+	if !f.journal.Fits(n, bytes) {
+		f.waiting = append(f.waiting, f.small...)
+		clear(f.small)
+		f.small = f.small[:0]
+		return
+	}
+	f.frame = append(f.frame[:0], f.small[:n]...)
+	f.small = slices.Delete(f.small, 0, n)
+	tasks := make([]*storage.FlushTask, n)
+	for i, m := range f.frame {
+		tasks[i] = m.task
+	}
+	journal, clock := f.journal, f.clock
+	ctx.Offload(func() any {
+		began := clock.Mono()
+		err := journal.Write(tasks)
+		return &framed{took: clock.Mono() - began, err: err}
+	})
+}
+
+// framed tells whoever was in the frame. What the journal could not take goes the other way.
+func (f *flusher) framed(ctx *actors.Context, m *framed) {
+	f.journal.Written(m.err)
+	if m.err != nil {
+		ctx.Logger().Warn("the flush journal could not be written; flushes take longer", slog.String("dir", f.dir), slog.Any("error", m.err))
+	}
+	if f.observe != nil {
+		f.observe(Flush{Dir: f.dir, Logs: len(f.frame), Journal: true, Took: m.took, Err: m.err})
+	}
+	for _, l := range f.frame {
+		if l.task.Journaled() {
+			ctx.Send(l.from, &flushed{task: l.task})
+		} else {
+			f.waiting = append(f.waiting, l)
+		}
+	}
+	clear(f.frame)
+	f.frame = f.frame[:0]
+}
+
+// startDrain frees the full file of the journal.
+func (f *flusher) startDrain(ctx *actors.Context) {
+	if f.journal == nil || f.draining || !f.journal.Drainable() || ctx.Mono() < f.drainFrom {
+		return
+	}
+	f.draining = true
+	work := f.journal.Drain()
+	ctx.Offload(func() any { return &drained{work()} })
+}
+
+// drained goes on with the journal. If the segment files could not be synced nobody can say what of the logs is in them.
+func (f *flusher) drained(ctx *actors.Context, m *drained) {
+	f.draining = false
+	f.journal.Drained(m.err)
+	switch {
+	case isNoSpace(m.err):
+		f.drainFrom = ctx.Mono() + flushRetry
+	case m.err != nil:
+		ctx.Send(f.host, &flusherLost{flusher: ctx.Self(), err: m.err})
+	}
 }
 
 func (f *flusher) synced(ctx *actors.Context, m *syncedLogs) {

@@ -185,3 +185,76 @@ func TestQuiescedWhenNoFlushOfTheActorIsLeft(t *testing.T) {
 		t.Errorf("after its flush: %#v", got)
 	}
 }
+
+// journaling gives the flusher a journal, and logs whose next flush it can take.
+func (b *basin) journaling(n int, size int64) []any {
+	b.t.Helper()
+	found, err := storage.ReadJournal(b.fs, false)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.deliver([]any{&beginJournal{journal: storage.NewJournal(b.fs, size, found)}})
+	b.RunOffload()
+	if b.flusher.journal == nil {
+		b.t.Fatal("no journal")
+	}
+	return b.dirty(n)
+}
+
+func TestSmallFlushesShareAFrame(t *testing.T) {
+	b := newBasin(t)
+	flushes := b.journaling(10, 0)
+	b.deliver(flushes[:1])
+	// What comes while a frame is written goes together into the next one.
+	b.deliver(flushes[1:])
+	if b.Offloads() != 1 {
+		t.Fatalf("%d offloads", b.Offloads())
+	}
+	if results := b.run(); len(results) != len(flushes) || b.faults.syncs.Load() != 2 {
+		t.Errorf("%d results, %d syncs", len(results), b.faults.syncs.Load())
+	}
+	if len(b.seen) != 2 || !b.seen[1].Journal || b.seen[1].Logs != 9 {
+		t.Errorf("observed %+v", b.seen)
+	}
+}
+
+// Without room in the journal, and when it has failed, flushes go to the files of the logs.
+func TestFlushesPassAJournalThatCannotTakeThem(t *testing.T) {
+	b := newBasin(t)
+	flushes := b.journaling(3, 0)
+	b.faults.fail(&b.faults.sync, errDiskBroken)
+	b.deliver(flushes[:1])
+	b.RunOffload()
+	b.faults.fail(&b.faults.sync, nil)
+	b.EndTurn()
+	if results := b.run(); len(results) != 1 || results[0].err != nil {
+		t.Fatalf("%+v", results)
+	}
+	b.deliver(flushes[1:])
+	b.run()
+	if len(b.seen) != 4 || !b.seen[0].Journal || b.seen[0].Err == nil || b.seen[1].Journal || b.seen[2].Journal {
+		t.Fatalf("observed %+v", b.seen)
+	}
+
+	b = newBasin(t)
+	b.deliver(b.journaling(1, 4<<10)) // what says that a file is empty fills it
+	b.deliver(b.dirty(0))
+	if results := b.run(); len(results) != 1 {
+		t.Fatalf("%d results", len(results))
+	}
+}
+
+// A drain that fails takes the directory offline: what was acknowledged may be in the journal only.
+func TestFailedDrainIsToldToTheHost(t *testing.T) {
+	b := newBasin(t)
+	b.journaling(1, 8<<10)
+	b.flusher.host = hostPID
+	b.flusher.draining = true
+	lost := actortest.Take[*flusherLost](t, b.Deliver(&drained{errDiskBroken}))
+	if lost.err != errDiskBroken || b.flusher.draining {
+		t.Errorf("%+v", lost)
+	}
+	if b.flusher.journal.Fits(1, 10) {
+		t.Error("the journal goes on")
+	}
+}

@@ -27,6 +27,9 @@ type HostConfig struct {
 	RecoveryThreads int
 	// RetentionCheck is log.retention.check.interval.ms; 0 means 5 minutes.
 	RetentionCheck time.Duration
+	// JournalSize is the size in bytes of one of the two files of the flush journal of a log directory; 0 means
+	// storage.DefaultJournalSize.
+	JournalSize int64
 	// CheckpointEvery is the time between checkpoints of what changed; 0 means one minute. A start scans what came after the last.
 	CheckpointEvery time.Duration
 	// OpenFiles bounds the open segment files of one log directory; 0 means storage.DefaultOpenFiles.
@@ -91,13 +94,14 @@ type hosted struct {
 	log    *storage.Log            // the actor's while it runs; ours afterwards, for Delete
 
 	state   hostState
-	create  bool              // it has no directory yet
-	touched bool              // a housekeep is due
-	unclean bool              // at a clean stop its log was not closed clean
-	waiting []*request        // to be answered when the actor has seen all of lead, or is gone
-	leads   int               // sent to the actor and not acknowledged
-	known   *storage.Position // for the checkpoint; nil while unknown
-	start   int64             // for the checkpoint
+	create  bool                   // it has no directory yet
+	touched bool                   // a housekeep is due
+	unclean bool                   // at a clean stop its log was not closed clean
+	waiting []*request             // to be answered when the actor has seen all of lead, or is gone
+	leads   int                    // sent to the actor and not acknowledged
+	known   *storage.Position      // for the checkpoint; nil while unknown
+	start   int64                  // for the checkpoint
+	journal []storage.JournalEntry // that the log has not taken yet
 
 	incarnation int
 	reopens     int
@@ -189,6 +193,8 @@ func (h *Host) Receive(ctx *actors.Context, msg any) {
 		h.reopen(ctx, m)
 	case *quiesced:
 		h.quiesced(ctx, m)
+	case *flusherLost:
+		h.flusherLost(ctx, m)
 	case walkStep:
 		h.walk(ctx, m)
 	case checkpointTick:
@@ -219,13 +225,14 @@ func (h *Host) EndTurn(ctx *actors.Context) {
 		h.startOpening(ctx, d)
 		h.startDeleting(ctx, d)
 		h.startCheckpoint(ctx, d)
+		h.startJournal(ctx, d)
 	}
 	h.leave(ctx)
 }
 
 func (h *Host) start(ctx *actors.Context) {
 	for i, d := range h.dirs {
-		config := &flusher{dir: d.name, fs: d.fs, clock: h.config.Clock, observe: h.config.OnFlush}
+		config := &flusher{dir: d.name, fs: d.fs, clock: h.config.Clock, host: ctx.Self(), observe: h.config.OnFlush}
 		pid := ctx.Spawn(actors.Spec{Name: "flusher-" + strconv.Itoa(i), New: func() actors.Actor { return config }})
 		d.place = &place{
 			dir: d.name, fs: d.fs, files: storage.NewFiles(d.fs, h.config.OpenFiles), host: ctx.Self(), flusher: pid, node: h.config.Node,
@@ -408,9 +415,11 @@ func (h *Host) opened(ctx *actors.Context, m *openedLogs) {
 		}
 		if o.actor != nil {
 			p.log, p.create = o.actor.log, false
+			m.dir.tookJournal(p)
 		}
 		switch {
 		case p.state == dropping:
+			m.dir.tookJournal(p)
 			m.dir.doomed = append(m.dir.doomed, p)
 		case o.err != nil:
 			h.giveUp(ctx, p, protocol.Fault{Code: protocol.KafkaStorageError, Reason: o.err.Error()})

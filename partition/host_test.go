@@ -154,7 +154,7 @@ func TestFailedFlusherTakesItsDirectoryOffline(t *testing.T) {
 	h := newHouse(t)
 	h.lead(1, leadOf(tp0, diskConfig()))
 	effects := h.turn(actors.Terminated{Who: h.host.dirs[0].place.flusher, Cause: errAny})
-	actortest.Take[*failLog](t, effects)
+	actortest.Take[failLog](t, effects)
 	other := leadOf(protocol.TopicPartition{Topic: tp0.Topic, Partition: 1}, diskConfig())
 	if answer := actortest.Take[*protocol.PartitionsHosted](t, h.lead(2, other)); len(answer.Failed) != 1 {
 		t.Errorf("a partition is created on it: %+v", answer)

@@ -33,6 +33,11 @@ type logDir struct {
 	err   error
 	count int // partitions placed here
 
+	// journal is what the last run left in the journal, nil once the flusher has it. It waits until the logs that it has anything of have
+	// taken that: unreplayed of them have not.
+	journal    *storage.JournalContent
+	unreplayed int
+
 	// found are the partitions that the scan found in the directory or in its checkpoints, until they are hosted.
 	found map[protocol.TopicPartition]*foundLog
 
@@ -53,6 +58,7 @@ type foundLog struct {
 	dir      bool              // there is a directory
 	position *storage.Position // checkpointed; nil if unknown
 	start    int64             // checkpointed log start
+	journal  []storage.JournalEntry
 }
 
 // scanned is what a log directory holds.
@@ -60,7 +66,9 @@ type scanned struct {
 	dir   *logDir
 	found map[protocol.TopicPartition]*foundLog
 	clean bool
-	err   error
+	// journal has no entries any more: the partitions in found have them.
+	journal *storage.JournalContent
+	err     error
 }
 
 // scan reads a log directory once, at start, outside the pool. The marker of a clean stop is taken away before anything else: a crash
@@ -69,6 +77,9 @@ func scan(d *logDir, logger *slog.Logger) *scanned {
 	s := &scanned{dir: d, found: map[protocol.TopicPartition]*foundLog{}}
 	if _, s.clean, s.err = storage.TakeCleanShutdown(d.fs); s.err == nil {
 		s.err = s.read(d.fs, logger)
+	}
+	if s.err == nil {
+		s.err = s.readJournal(d.fs, logger)
 	}
 	if s.err != nil {
 		logger.Error("log directory cannot be read", slog.String("dir", d.name), slog.Any("error", s.err))
@@ -115,6 +126,26 @@ func (s *scanned) read(fsys env.FS, logger *slog.Logger) error {
 	return nil
 }
 
+// readJournal reads what the segment files may lack. A journal that cannot be read is the failure of the directory: what it holds was
+// acknowledged.
+func (s *scanned) readJournal(fsys env.FS, logger *slog.Logger) error {
+	content, err := storage.ReadJournal(fsys, s.clean)
+	if err != nil {
+		return fmt.Errorf("reading the flush journal: %w", err)
+	}
+	if content.Damaged {
+		logger.Error("the flush journal is damaged in the middle: records that were acknowledged last may be missing", slog.String("dir", s.dir.name))
+	}
+	for tp, entries := range content.Entries {
+		if f := s.found[tp]; f != nil && f.dir {
+			f.journal = entries
+		}
+	}
+	content.Entries = nil
+	s.journal = content
+	return nil
+}
+
 func (s *scanned) at(tp protocol.TopicPartition) *foundLog {
 	f := s.found[tp]
 	if f == nil {
@@ -127,7 +158,7 @@ func (s *scanned) at(tp protocol.TopicPartition) *foundLog {
 // scanned takes what a scan found. With the last directory hosting begins.
 func (h *Host) scanned(ctx *actors.Context, m *scanned) {
 	d := m.dir
-	d.found, d.clean, d.err = m.found, m.clean, m.err
+	d.found, d.clean, d.err, d.journal = m.found, m.clean, m.err, m.journal
 	if h.scanning--; h.scanning > 0 {
 		return
 	}
@@ -181,10 +212,34 @@ func (h *Host) reportStrays(ctx *actors.Context) {
 func (d *logDir) adopt(p *hosted, f *foundLog) {
 	d.take(p)
 	if f != nil {
-		p.known, p.start = f.position, f.start
+		p.known, p.start, p.journal = f.position, f.start, f.journal
+		if p.journal != nil {
+			d.unreplayed++
+		}
 		delete(d.found, p.tp)
 	}
 	d.queue = append(d.queue, p)
+}
+
+// tookJournal notes that a log holds what the journal has of it, or is not wanted any more.
+func (d *logDir) tookJournal(p *hosted) {
+	if p.journal != nil {
+		p.journal = nil
+		d.unreplayed--
+	}
+}
+
+// startJournal hands the journal to the flusher when metadata is known and no log needs what it holds any more. If one cannot be opened
+// the journal stays as it is, and the flusher does without until the next start.
+func (h *Host) startJournal(ctx *actors.Context, d *logDir) {
+	if d.journal == nil || !h.strays || d.unreplayed > 0 || d.opening > 0 || len(d.queue) > 0 || h.leaving != nil || d.err != nil {
+		return
+	}
+	ctx.Send(d.place.flusher, &beginJournal{journal: storage.NewJournal(d.fs, h.config.JournalSize, d.journal)})
+	d.journal = nil
+	for _, f := range d.found {
+		f.journal = nil // metadata does not know them
+	}
 }
 
 func (d *logDir) take(p *hosted) {
@@ -209,12 +264,13 @@ func (h *Host) startOpening(ctx *actors.Context, d *logDir) {
 		jobs := make([]opening, 0, n)
 		for _, p := range d.queue[:n] {
 			if p.state == dropping {
+				d.tookJournal(p)
 				d.doomed = append(d.doomed, p)
 				continue
 			}
 			jobs = append(jobs, opening{
 				tp: p.tp, lead: p.lead, config: p.config, create: p.create,
-				clean: d.clean && p.incarnation == 0, checkpoint: p.known, start: p.start,
+				clean: d.clean && p.incarnation == 0, checkpoint: p.known, start: p.start, journal: p.journal,
 			})
 		}
 		if d.queue = d.queue[n:]; len(d.queue) == 0 {

@@ -31,6 +31,7 @@ type opening struct {
 	clean      bool // the log directory was left by a clean stop
 	checkpoint *storage.Position
 	start      int64 // checkpointed log start
+	journal    []storage.JournalEntry
 }
 
 // opened is its result: an actor that nobody has met, or why there is none.
@@ -73,7 +74,7 @@ func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 	}()
 	options := storage.Options{
 		Dir: storage.DirName(o.tp), Config: *o.config, FS: p.fs, Files: p.files, Checkpoint: o.checkpoint, StartOffset: o.start,
-		Clean: o.clean, DeferSync: true, Logger: logger,
+		Clean: o.clean, DeferSync: true, Journal: o.journal, Logger: logger,
 	}
 	var log *storage.Log
 	if o.create {
@@ -86,6 +87,9 @@ func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 		return out
 	}
 	producers, snapshotAt, replayed, err := restoreProducers(log, out.recovered.AbortedFrom, logger)
+	if err == nil && len(o.journal) > 0 {
+		err = log.FlushNow()
+	}
 	if err != nil {
 		_ = log.Close(false) // only lets go of its files
 		out.err = err

@@ -58,6 +58,21 @@ func (h *Host) terminated(ctx *actors.Context, m actors.Terminated) {
 	}
 }
 
+// flusherLost says that a flusher found the logs of its directory damaged.
+type flusherLost struct {
+	control
+	flusher actors.PID
+	err     error
+}
+
+func (h *Host) flusherLost(ctx *actors.Context, m *flusherLost) {
+	for _, d := range h.dirs {
+		if d.place.flusher.Equal(m.flusher) {
+			h.flusherFailed(ctx, d, m.err)
+		}
+	}
+}
+
 // flusherFailed takes every log of the directory offline: nobody can say any more what of them is durable.
 func (h *Host) flusherFailed(ctx *actors.Context, d *logDir, cause error) {
 	if d.err == nil {
@@ -65,7 +80,7 @@ func (h *Host) flusherFailed(ctx *actors.Context, d *logDir, cause error) {
 	}
 	h.partitions.Scan(func(p *hosted) bool {
 		if p.dir == d && p.handle != nil && !p.handle.PID.IsZero() {
-			ctx.Send(p.handle.PID, &failLog{err: d.err})
+			ctx.Send(p.handle.PID, failLog{err: d.err})
 		}
 		return true
 	})

@@ -21,6 +21,9 @@ const (
 	SkipDirSync
 	SwallowSyncError
 	ShortWriteAccepted
+	JournalUnsynced
+	JournalUndrained
+	JournalNotReplayed
 	ReleaseEarly
 	KeepTornTail
 	TrustTail
@@ -80,6 +83,9 @@ var Table = []Entry{
 	{SkipDirSync, "skip-dir-sync", "a flush does not sync the directory of a new segment"},
 	{SwallowSyncError, "swallow-sync-error", "a failed fsync counts as done (fsyncgate)"},
 	{ShortWriteAccepted, "short-write-accepted", "a write that failed half way counts as whole (KAFKA-10778)"},
+	{JournalUnsynced, "journal-unsynced", "a frame of the flush journal is not synced"},
+	{JournalUndrained, "journal-undrained", "a file of the flush journal is filled anew before the segments are synced"},
+	{JournalNotReplayed, "journal-not-replayed", "a start does not give the logs what the flush journal holds of them"},
 	{ReleaseEarly, "release-early", "a batch's buffer is given back before it is written (KAFKA-15653)"},
 	{KeepTornTail, "keep-torn-tail", "recovery finds a torn tail and leaves it in the files"},
 	{TrustTail, "trust-tail", "recovery and first readers do not check CRCs"},

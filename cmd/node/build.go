@@ -37,8 +37,9 @@ type Config struct {
 	Dispatcher actors.Dispatcher
 	// OnDeliver hears of every message before an actor gets it. It may be nil and must not block.
 	OnDeliver func(to actors.PID, msg any)
-	// AdjustLog: see partition.HostConfig.
-	AdjustLog func(*protocol.LogConfig)
+	// AdjustLog, JournalSize: see partition.HostConfig.
+	AdjustLog   func(*protocol.LogConfig)
+	JournalSize int64
 	// OnFailure hears of every panic of an actor, OnDeadLetter of every lost message. They may be nil and must not block.
 	OnFailure    func(actors.Failure)
 	OnDeadLetter func(to actors.PID, msg any)
@@ -170,7 +171,7 @@ func (n *Node) hostConfig() partition.HostConfig {
 		Node: n.settings.NodeID, Table: n.table, Clock: n.env.Clock, RecoveryThreads: n.settings.RecoveryThreadsPerDir,
 		RetentionCheck: n.settings.RetentionCheckInterval, CheckpointEvery: n.settings.FlushCheckpointInterval,
 		ProducerExpiry: func() time.Duration { return n.inForce().producerExpiry },
-		AdjustLog:      n.config.AdjustLog, Coordinator: n.groups.Transaction,
+		AdjustLog:      n.config.AdjustLog, JournalSize: n.config.JournalSize, Coordinator: n.groups.Transaction,
 		VerifyTransactions:      func() bool { return n.images.Broker().Bool("transaction.partition.verification.enable") },
 		AddPartitionsBackoff:    n.settings.Duration("add.partitions.to.txn.retry.backoff.ms"),
 		AddPartitionsBackoffMax: n.settings.Duration("add.partitions.to.txn.retry.backoff.max.ms"),

@@ -28,6 +28,7 @@ type crashWorld struct {
 	aborted  []AbortedTxn
 	// replaced is the rewritten range that a crash may take back; nil if there is none.
 	replaced *replaced
+	journal  *Journal
 }
 
 // logState is the content of a log from some start on.
@@ -56,10 +57,10 @@ func (w *crashWorld) do(after logState, op func() error) error {
 
 func crashScript(w *crashWorld) error {
 	steps := []func() error{
-		w.appendStep(100, 200), w.flushStep, w.checkpointStep,
-		w.appendStep(300), w.appendStep(500, 600, 700, 800), w.flushStep,
+		w.appendStep(100, 200), w.flushStep, w.checkpointStep, w.appendStep(50), w.journalStep, w.appendStep(60), w.journalStep,
+		w.appendStep(300), w.appendStep(500, 600, 700, 800), w.flushStep, w.appendStep(80), w.journalStep, w.truncateStep(1),
 		w.appendStep(50, 60), w.checkpointStep, w.appendStep(1900), w.appendStep(400),
-		w.truncateStep(7), w.appendStep(100, 100), w.flushStep, w.checkpointStep,
+		w.truncateStep(7), w.appendStep(100, 100), w.flushStep, w.checkpointStep, w.appendStep(100), w.journalStep, w.drainStep, w.appendStep(40), w.journalStep,
 		w.appendStep(900, 900, 900), w.flushStep, w.checkpointStep, w.appendStep(100, 900, 900, 900),
 		w.truncateStep(12), w.appendStep(120, 130), w.flushStep,
 		w.appendStep(1500), w.appendStep(1500), w.syncAllStep, w.checkpointStep,
@@ -133,6 +134,42 @@ func (w *crashWorld) flushStep() error {
 		return err
 	}
 	w.flushed = w.l.FlushedOffset()
+	return nil
+}
+
+// carryOut runs a task, or lets the journal do it if that is what journaled asks and it can.
+func (w *crashWorld) carryOut(task *FlushTask, journaled bool) error {
+	if n := task.JournalBytes(); journaled && n > 0 && w.journal.Fits(1, n) {
+		w.journal.Written(w.journal.Write([]*FlushTask{task}))
+		if task.Journaled() {
+			return nil
+		}
+	}
+	return task.Run()
+}
+
+// journalStep flushes by the journal, if it can.
+func (w *crashWorld) journalStep() error {
+	task := w.l.FlushTask()
+	if task == nil {
+		return nil
+	}
+	if err := w.l.Flushed(task, w.carryOut(task, true)); err != nil {
+		return err
+	}
+	w.flushed = w.l.FlushedOffset()
+	return nil
+}
+
+func (w *crashWorld) drainStep() error {
+	if !w.journal.Drainable() {
+		return nil
+	}
+	err := w.journal.Drain()()
+	w.journal.Drained(err)
+	if err != nil {
+		return w.l.goOffline(err) // as the flusher does with all logs
+	}
 	return nil
 }
 
@@ -240,7 +277,7 @@ func (w *crashWorld) overlapStep(before, during, after int) func() error {
 		if err := w.appendTurn(during); err != nil {
 			return err
 		}
-		err := task.Run()
+		err := w.carryOut(task, during%2 == 0)
 		if err == nil {
 			err = w.appendTurn(after)
 		}
@@ -260,13 +297,13 @@ func (w *crashWorld) truncateAroundStep(n int, first bool) func() error {
 		task := w.l.FlushTask()
 		var err error
 		if task != nil && first {
-			err = task.Run()
+			err = w.carryOut(task, n%2 == 0)
 		}
 		if err == nil {
 			err = w.truncateStep(n)()
 		}
 		if err == nil && task != nil && !first {
-			err = task.Run()
+			err = w.carryOut(task, n%2 == 0)
 		}
 		if err == nil {
 			err = w.appendTurn(300, 50)
@@ -337,7 +374,11 @@ func randomScript(seed uint64) func(w *crashWorld) error {
 
 func (w *crashWorld) randomStep(r *rand.Rand) func() error {
 	size := func() int { return 20 + r.IntN(900) }
-	switch r.IntN(31) {
+	switch r.IntN(40) {
+	case 32, 33, 34, 35, 36, 37, 38:
+		return w.journalStep
+	case 39:
+		return w.drainStep
 	case 20, 21, 22:
 		return w.compactStep(r, r.IntN(2) == 0)
 	case 0, 1:
@@ -395,6 +436,10 @@ func runScript(t testing.TB, stopAt int, interval int32, script func(*crashWorld
 	o := testOptions(w.fs)
 	o.Config.IndexIntervalBytes = interval
 	var err error
+	w.journal = NewJournal(w.fs, 12<<10, &JournalContent{})
+	if err := w.journal.Begin(); err != nil {
+		return w, err
+	}
 	if w.l, err = Create(o); err != nil {
 		return w, err
 	}
@@ -420,6 +465,12 @@ func recoverOptions(t testing.TB, files *memFS, interval int32) Options {
 	if len(starts) > 0 {
 		o.StartOffset = starts[0].Offset
 	}
+	journal, err := ReadJournal(files, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tp, _ := ParseDirName(testDir)
+	o.Journal = journal.Entries[tp]
 	return o
 }
 

@@ -63,12 +63,19 @@
 //	                      84  4  lowered         see Position
 //	                      | CRC-32C 4
 //
+//	flush-journal-0, -1   what small flushes made durable before the segment files were synced; see Journal, which draws a frame.
+//
 // # What is durable when
 //
 // A FlushTask makes durable: rolled segments and their indexes, the active segment, entries of .txnindex files, the epoch checkpoint if
 // it changed, the directory if files were created; only then it removes segments that were dropped. FlushedOffset advances when all that
 // is done, and never if the log was truncated meanwhile. So an acknowledgement that waits for FlushedOffset depends on no unsynced file,
 // name or epoch.
+//
+// A Journal may take the place of a FlushTask's Run, if all there is to flush is bytes at the end of the active segment: FlushedOffset
+// advances when a frame with them is durable, Position only when the files are synced, by a later Run. Until then Open needs the journal
+// (Options.Journal): it appends what the files lack of it. A truncation makes what is left durable in the files before it voids, by
+// Position.Lowered, what the journal holds; so does whatever else raises Lowered (Settled).
 //
 // Position is what recovery may trust. It goes into the positions checkpoint now and then; recovery reads nothing below it. A log that
 // is cut below a position it gave out says so in lowered-position first.

@@ -34,8 +34,12 @@ type FlushTask struct {
 	epochsVersion uint64
 	epochsPending bool
 
-	ran     bool // Run did everything
-	removed int  // of doomed
+	// from and fromOffset are where the durable part ended, in the one segment that is to be synced; -1 if a journal cannot take the task.
+	from, fromOffset int64
+
+	ran       bool // Run did everything
+	journaled bool // a journal did, for the time being
+	removed   int  // of doomed
 }
 
 // flushSegment is one segment and the indexes to write for it.
@@ -83,7 +87,7 @@ func (l *Log) TrimTask() *FlushTask {
 	*t = FlushTask{
 		log: l.shared, truncations: l.truncations.Load(), end: l.durable, endOffset: l.flushed,
 		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), installs: append(t.installs[:0], l.installs...), aborted: t.aborted[:0],
-		dir: l.dirChanges != l.dirSynced, dirChanges: l.dirChanges,
+		dir: l.dirChanges != l.dirSynced, dirChanges: l.dirChanges, from: -1,
 	}
 	l.spare, l.flight = nil, t
 	return t
@@ -108,7 +112,7 @@ func (l *Log) flushTask(all bool) *FlushTask {
 		segments: t.segments[:0], doomed: append(t.doomed[:0], l.doomed...), installs: append(t.installs[:0], l.installs...),
 		aborted: append(t.aborted[:0], l.abortedDirty...),
 		dir:     l.dirChanges != l.dirSynced, dirChanges: l.dirChanges, parent: l.parentDirty && l.segments() > 0,
-		epochs: l.epochs, epochsVersion: l.epochsVersion, epochsPending: l.epochsPending(),
+		epochs: l.epochs, epochsVersion: l.epochsVersion, epochsPending: l.epochsPending(), from: -1,
 	}
 	for i := l.firstUnsynced(); i < len(l.rolled); i++ {
 		s := l.rolled[i]
@@ -120,16 +124,44 @@ func (l *Log) flushTask(all bool) *FlushTask {
 	}
 	if s := l.active; s != nil {
 		store := l.index.unstored() >= indexKeep || all && l.index.unstored() > 0
-		if store || l.flushed < l.end {
+		if store || l.flushed < l.end || l.durable.Offset < l.end { // what only a journal holds too
 			t.segments = append(t.segments, flushSegment{segment: s, index: l.index, store: store})
 		}
 	}
 	if len(t.segments) == 0 && len(t.aborted) == 0 && !t.dir && !t.parent && !t.Housekeeping() {
 		return nil
 	}
+	if !all {
+		l.offerToJournal(t)
+	}
 	l.spare, l.flight = nil, t
 	return t
 }
+
+// offerToJournal notes what a journal would have to hold to make the task durable, if that is a piece of the active segment and nothing
+// else. From then on a truncation below the end must be written down, or the journal would undo it at the next start.
+func (l *Log) offerToJournal(t *FlushTask) {
+	if len(t.segments) != 1 || len(t.aborted) > 0 || t.dir || t.parent || t.Housekeeping() || !l.isPartition || l.unsettled {
+		return
+	}
+	s := t.segments[0].segment
+	if s != l.active || l.flushed >= l.end || l.flushedAt.segment != s.base || l.flushedAt.bytes >= s.size {
+		return
+	}
+	t.from, t.fromOffset = l.flushedAt.bytes, l.flushed
+	l.published = max(l.published, l.end)
+}
+
+// JournalBytes is how many bytes a journal would have to hold to make the task durable; 0 if only Run can do that.
+func (t *FlushTask) JournalBytes() int64 {
+	if t.from < 0 {
+		return 0
+	}
+	return t.end.Bytes - t.from
+}
+
+// Journaled reports that the task is done: a journal holds what it flushes.
+func (t *FlushTask) Journaled() bool { return t.journaled }
 
 // position is the end of the log.
 func (l *Log) position() Position {
@@ -340,6 +372,12 @@ func (l *Log) Flushed(t *FlushTask, err error) error {
 	if t.truncations != l.truncations.Load() {
 		return nil
 	}
+	if t.endOffset > l.flushed {
+		l.flushed, l.flushedAt = t.endOffset, place{t.end.Segment, t.end.Bytes}
+	}
+	if t.journaled {
+		return nil // the files come later
+	}
 	l.takeIndexes(t)
 	l.abortedDirty = append(l.abortedDirty[:0], l.abortedDirty[len(t.aborted):]...)
 	if t.dir {
@@ -348,7 +386,6 @@ func (l *Log) Flushed(t *FlushTask, err error) error {
 	if t.parent {
 		l.parentDirty = false
 	}
-	l.flushed = max(l.flushed, t.endOffset)
 	// Recovery trusts epochs and indexes below the durable position, so it waits for them.
 	if t.ran || !t.Housekeeping() {
 		lowered := l.durable.Lowered

@@ -41,6 +41,9 @@ type Options struct {
 	// DeferSync lets Create leave the new directory unsynced; see SyncCreated. Flush tasks sync it too if nobody did.
 	DeferSync bool
 
+	// Journal is what the journal of the log directory holds of this log (ReadJournal). What the files lack of it Open appends.
+	Journal []JournalEntry
+
 	Logger *slog.Logger
 }
 
@@ -70,6 +73,7 @@ type Position struct {
 // shared is what a Log, its Views and its FlushTask have in common.
 type shared struct {
 	dir   string
+	tp    protocol.TopicPartition // that dir is named after
 	files *Files
 	log   *slog.Logger
 
@@ -87,14 +91,20 @@ type shared struct {
 
 // Log is the log of one partition replica. It belongs to one actor; only its Views and its FlushTask may be used elsewhere.
 //
-// Invariant: start <= end, and durable.Offset <= flushed <= end. The log may start beyond what was flushed.
+// Invariant: start <= end, and durable.Offset <= flushed <= end. The log may start beyond what was flushed. What lies between
+// durable.Offset and flushed is in the journal of the log directory, or in files that a later task will have to sync again.
 type Log struct {
 	*shared
 	config protocol.LogConfig
 
 	start, end int64
 	flushed    int64
-	durable    Position
+	// flushedAt is the place of flushed, if it is known.
+	flushedAt place
+	durable   Position
+	unsettled bool // see Settled
+	// isPartition says that dir is named after a partition; a journal knows logs by that.
+	isPartition bool
 	// published is the highest offset of any Position given out: a truncation below it must be written down first.
 	published int64
 
@@ -123,6 +133,11 @@ type Log struct {
 	vectors [][]byte   // scratch of Append
 	failure error      // first error; set once the log is offline
 }
+
+// place is a position in a segment file.
+type place struct{ segment, bytes int64 }
+
+var nowhere = place{-1, 0}
 
 // Create makes the directory of a new, empty log that starts at StartOffset. fs.ErrExist if there is one already. No file is
 // created before the first append, unless StartOffset is not 0.
@@ -172,13 +187,14 @@ func newLog(o Options) *Log {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{shared: &shared{dir: o.Dir, files: o.Files, log: logger}, config: o.Config, index: newSparse()}
+	l := &Log{shared: &shared{dir: o.Dir, files: o.Files, log: logger}, config: o.Config, index: newSparse(), flushedAt: nowhere}
+	l.tp, l.isPartition = ParseDirName(path.Base(o.Dir))
 	return l
 }
 
 // startAt makes the log empty at offset.
 func (l *Log) startAt(offset int64) {
-	l.start, l.end, l.flushed = offset, offset, offset
+	l.start, l.end, l.flushed, l.flushedAt = offset, offset, offset, nowhere
 	l.durable = Position{Offset: offset, Segment: offset, MaxTimestamp: noTimestamp, MaxOffset: offset, Epoch: NoEpoch, Lowered: l.durable.Lowered}
 }
 

@@ -18,6 +18,8 @@ type Recovered struct {
 	// Batches and Bytes were scanned beyond the durable position.
 	Batches int
 	Bytes   int64
+	// Journaled batches came from the journal of the log directory.
+	Journaled int
 	// TruncatedBytes were cut off, in TruncatedSegments files, from the offset TruncatedAt (the log end) on, for Reason. Zero bytes
 	// mean that nothing was.
 	TruncatedBytes    int64
@@ -87,6 +89,9 @@ func (r *recovery) run() error {
 		err = r.openClean()
 	} else {
 		err = r.openUnclean()
+	}
+	if err == nil {
+		err = r.appendJournal()
 	}
 	if err != nil {
 		return err

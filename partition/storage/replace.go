@@ -45,15 +45,22 @@ func (l *Log) Replaceable() int64 { return l.durable.Segment }
 // Replacing reports that a replacement waits for a FlushTask to put its files in place.
 func (l *Log) Replacing() bool { return len(l.installs) > 0 }
 
+// Settled reports whether the files hold everything that was flushed, which Replace needs: it raises Position.Lowered, and with that voids
+// what a journal holds. If not, the next FlushTask is one that only Run can do.
+func (l *Log) Settled() bool {
+	l.unsettled = l.durable.Offset < l.flushed || l.flight != nil && l.flight.from >= 0
+	return !l.unsettled
+}
+
 // Replace lets a rewritten segment take the place of the ones it was made of: for readers now, on the disk by the next FlushTask. A
-// crash before that brings the old ones back. ErrStale if one of them is not in the log any more or not durable: the caller discards
-// the replacement.
+// crash before that brings the old ones back. ErrStale if one of them is not in the log any more or not durable, or the log is not Settled:
+// the caller discards the replacement.
 func (l *Log) Replace(r *Replacement) error {
 	if l.failure != nil {
 		return l.failure
 	}
 	first, n := slices.Index(l.rolled, r.old[0]), len(r.old)
-	if first < 0 || first+n > len(l.rolled) || !slices.Equal(l.rolled[first:first+n], r.old) || r.s.next > l.durable.Segment {
+	if first < 0 || first+n > len(l.rolled) || !slices.Equal(l.rolled[first:first+n], r.old) || r.s.next > l.durable.Segment || !l.Settled() {
 		return ErrStale
 	}
 	for _, s := range r.old {
@@ -141,10 +148,15 @@ func (sh *shared) renameAll(r *Replacement, suffixes []string, from, to string) 
 	return sh.syncDir()
 }
 
-// installNow puts in place what no FlushTask did yet: before anything that works by the names of files, and changes lowered-position.
+// installNow puts in place what no FlushTask did yet: before anything that works by the names of files, and changes lowered-position. As a
+// FlushTask does it first makes durable what only a journal holds, which the new lowered-position voids. ErrNoSpace if it is to be tried
+// again.
 func (l *Log) installNow() error {
 	if len(l.installs) == 0 {
 		return nil
+	}
+	if err := l.syncUpTo(l.all(), l.position()); err != nil {
+		return err
 	}
 	l.mu.Lock()
 	for _, r := range l.installs {

@@ -30,12 +30,17 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset >= l.end {
 		return nil
 	}
-	if err := l.installNow(); err != nil {
+	if err := l.installNow(); errors.Is(err, ErrNoSpace) {
+		return err
+	} else if err != nil {
 		return l.goOffline(fmt.Errorf("truncating to %d: %w", offset, err))
 	}
 	all := l.all()
 	i := sort.Search(len(all), func(i int) bool { return all[i].base > offset }) - 1
 	cut, err := l.cutAt(all[i], offset)
+	if err == nil && cut.Offset < l.published {
+		err = l.syncUpTo(all[:i+1], cut)
+	}
 	if err == nil && cut.Offset < l.published {
 		cut.Start = min(l.start, cut.Offset)
 		err = l.lower(cut, false)
@@ -50,6 +55,29 @@ func (l *Log) TruncateTo(offset int64) error {
 		return l.goOffline(fmt.Errorf("truncating to %d: %w", offset, err))
 	}
 	return nil
+}
+
+// syncUpTo makes the files durable that the log will consist of, if they are not: what lower writes down recovery takes for durable, and
+// what a journal holds of the log counts no longer.
+func (l *Log) syncUpTo(left []*segment, cut Position) error {
+	if cut.Offset <= l.durable.Offset {
+		return nil
+	}
+	for _, s := range left {
+		if s.synced {
+			continue
+		}
+		f, err := s.file.pin()
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		s.file.unpin()
+		if err != nil {
+			return fmt.Errorf("syncing %q: %w", s.path(logSuffix), err)
+		}
+	}
+	return l.syncDir()
 }
 
 // truncate removes the segments of all after the i-th and cuts that one.
@@ -86,7 +114,7 @@ func (l *Log) truncate(all []*segment, i int, cut Position, offset int64) error 
 	// The log start may lie within the batch that was removed; the log then ends there and not before.
 	l.start = min(l.start, offset)
 	l.end = max(cut.Offset, l.start)
-	l.flushed = min(l.flushed, l.end)
+	l.flushed, l.flushedAt = min(l.flushed, l.end), nowhere
 	l.bytes = s.size
 	for _, s := range l.rolled {
 		l.bytes += s.size
@@ -199,7 +227,9 @@ func (l *Log) Restart(offset int64) error {
 	if l.failure != nil {
 		return l.failure
 	}
-	if err := l.installNow(); err != nil {
+	if err := l.installNow(); errors.Is(err, ErrNoSpace) {
+		return err
+	} else if err != nil {
 		return l.goOffline(fmt.Errorf("restarting at %d: %w", offset, err))
 	}
 	err := l.lower(Position{Offset: offset, Start: offset, Segment: offset, MaxTimestamp: noTimestamp, Epoch: NoEpoch}, true)

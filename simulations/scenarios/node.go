@@ -30,6 +30,9 @@ type node struct {
 // stopMax bounds a clean stop, in virtual time.
 const stopMax = 30 * time.Second
 
+// journalSize is small, so that the two files of a journal take turns.
+const journalSize = 32 << 10
+
 // startNode builds the node in a process; nil if it could not be built, which ends the process.
 func startNode(r *run, p *sim.Process) *node {
 	n := &node{run: r, process: p, memory: wire.NewMemory(64 << 20), injected: r.host.Disk.Injected}
@@ -40,7 +43,7 @@ func startNode(r *run, p *sim.Process) *node {
 	}
 	n.broker, err = broker.Build(p.Env(), broker.Config{
 		Settings: settings, Version: "simulated", Logger: p.Logger(func(m string) { r.count("log: " + m) }), Dispatcher: p.Dispatcher(), OnFailure: p.OnFailure,
-		OnDeliver: p.OnDeliver, AdjustLog: r.adjustLog, Ready: func() { n.ready = true }, Failed: n.failed,
+		OnDeliver: p.OnDeliver, AdjustLog: r.adjustLog, JournalSize: journalSize, Ready: func() { n.ready = true }, Failed: n.failed,
 	})
 	if err != nil {
 		n.failed(err)

@@ -72,8 +72,11 @@ func (m *Metrics) Handler() http.Handler {
 // Flushed counts a flush; it is the partition package's hook.
 func (m *Metrics) Flushed(f partition.Flush) {
 	how := "fdatasync"
-	if f.All {
+	switch {
+	case f.All:
 		how = "syncfs"
+	case f.Journal:
+		how = "journal"
 	}
 	m.fsync.WithLabelValues(f.Dir, how).Observe(f.Took.Seconds())
 	if f.Err != nil {
