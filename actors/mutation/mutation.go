@@ -63,6 +63,8 @@ const (
 	OwnersForgotten
 	RoomForJoining
 	ExpireSubscribed
+	ExpireByCommit
+	ExpireNothing
 	InheritOffsets
 	RegexOnce
 	count
@@ -125,6 +127,8 @@ var Table = []Entry{
 	{OwnersForgotten, "owners-forgotten", "a group that goes to KIP-848 takes its partitions for free"},
 	{RoomForJoining, "room-for-joining", "group.max.size is not looked at while members join (E6, KAFKA-9844)"},
 	{ExpireSubscribed, "expire-subscribed", "offsets of topics with subscribers expire (E4, KAFKA-13636)"},
+	{ExpireByCommit, "expire-by-commit", "offsets of an empty group expire from their commit, not from when it became empty (KAFKA-4682)"},
+	{ExpireNothing, "expire-nothing", "offsets that nobody keeps stay for ever"},
 	{InheritOffsets, "inherit-offsets", "offsets stay when their topic is deleted, and one made anew inherits them"},
 	{RegexOnce, "regex-once", "a regular expression is matched only when a member brings it"},
 }

@@ -212,6 +212,9 @@ const ExpireMax = 10_000
 // Expire removes the positions that have expired and have nothing pending. It reports whether none will be left, so that the group, if
 // it has no members, can be deleted with them.
 func (s *State) Expire(now step.Now, x Expiry, out *step.Out) (all bool) {
+	if mutation.Is(mutation.ExpireNothing) {
+		return false
+	}
 	wall, made := now.Wall.UnixMilli(), 0
 	all = !s.HasPending()
 	for _, p := range s.committed.sorted() {
@@ -236,7 +239,7 @@ func (x *Expiry) expired(e *entry, wall int64) bool {
 		return wall >= e.rest.expires
 	}
 	since := e.committed
-	if !x.EmptySince.IsZero() {
+	if !x.EmptySince.IsZero() && !mutation.Is(mutation.ExpireByCommit) {
 		since = x.EmptySince.UnixMilli()
 	}
 	return wall-since >= x.Retention.Milliseconds()

@@ -38,6 +38,7 @@ const (
 	WrongOffset         Class = "wrong-offset"
 	LostOffset          Class = "lost-offset"
 	OffsetBack          Class = "offset-back"
+	OverdueOffset       Class = "overdue-offset"
 	StaleCommit         Class = "stale-commit"
 	DoubleOwner         Class = "double-owner"
 	CopyMissing         Class = "copy-missing"

@@ -19,7 +19,7 @@ import (
 // at any time later, or never. A commit of a transaction takes effect while the transaction ends, so EndTxn is its operation; that
 // needs fetches that wait for pending offsets, and where there are transactions the workload uses no others. Deletions have no number,
 // so they are held to two rules of their own: nothing that was committed before an acknowledged deletion is seen after it, and where
-// there is no offset there was no commit, or a deletion that may have come after it.
+// there is no offset there was no commit, or a deletion that may have come after it, or the offset may have expired (expiry.go).
 func committedOffsets(x *Index) (out []Anomaly) {
 	order, ops := x.H.registers()
 	ends := map[int]*Op{}
@@ -69,7 +69,7 @@ func checkRegister(x *Index, key protocol.TopicPartition, ops []*GroupOp, ends m
 		z := zones[op.Number]
 		switch {
 		case op.Number == 0:
-			out = append(out, missingOffset(key, op, order, deletes)...)
+			out = append(out, missingOffset(x, key, op, order, deletes)...)
 			continue
 		case z == nil && x.meantForFormer(op):
 			continue
@@ -80,6 +80,9 @@ func checkRegister(x *Index, key protocol.TopicPartition, ops []*GroupOp, ends m
 			out = append(out, anomalyOf(WrongOffset, key, "%v, but %v", op, z.write))
 		case op.Complete < z.invoked:
 			out = append(out, anomalyOf(WrongOffset, key, "%v before it was committed: %v", op, z.write))
+		}
+		if x.overdue(key, z, op) {
+			out = append(out, anomalyOf(OverdueOffset, key, "%v saw %v, which nobody has kept for %d s", op, z.write, x.H.Retention/1e9))
 		}
 		out = append(out, deletedOffset(key, op, z, deletes)...)
 		if op.Complete < z.finish {
@@ -135,9 +138,9 @@ func writeOf(op *GroupOp, end *Op) *zone {
 }
 
 // missingOffset holds a fetch that found no offset to the commits before it.
-func missingOffset(key protocol.TopicPartition, op *GroupOp, order []*zone, deletes []*GroupOp) []Anomaly {
+func missingOffset(x *Index, key protocol.TopicPartition, op *GroupOp, order []*zone, deletes []*GroupOp) []Anomaly {
 	for _, z := range order {
-		if z.finish < op.Invoked && !slices.ContainsFunc(deletes, func(d *GroupOp) bool { return ended(d) > z.invoked && d.Invoked < op.Complete }) {
+		if z.finish < op.Invoked && !slices.ContainsFunc(deletes, func(d *GroupOp) bool { return ended(d) > z.invoked && d.Invoked < op.Complete }) && !x.mayHaveExpired(key, z, op) {
 			return []Anomaly{anomalyOf(LostOffset, key, "%v found no offset after %v", op, z.write)}
 		}
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -19,7 +20,10 @@ func doubleOwners(x *Index) (out []Anomaly) {
 		generation int32
 	}
 	owners := map[place]*GroupOp{}
-	for _, a := range assignments(x.H.byInvocation()) {
+	for _, a := range assignments(x.H.byInvocation(), FoundGroup) {
+		if a.Func == FoundGroup {
+			maps.DeleteFunc(owners, func(p place, _ *GroupOp) bool { return p.group == a.Group })
+		}
 		for _, key := range a.Partitions {
 			at := place{register{a.Group, key}, a.Generation}
 			o := owners[at]

@@ -52,7 +52,11 @@ type GroupOp struct {
 	ByName bool
 	// Txn numbers the transaction of a commit; 0 is none. It takes effect with the EndTxn of that number, if at all.
 	Txn int
-	Err string
+	// From and To are the clients' times of invocation and completion, in nanoseconds, if the recorder has a clock.
+	From, To int64
+	// Last: a FetchOffset in the end, when nothing is broken any more.
+	Last bool
+	Err  string
 }
 
 func (o *GroupOp) String() string {
@@ -81,6 +85,7 @@ func (o *GroupOp) String() string {
 // InvokeGroup adds op as begun now.
 func (r *Recorder) InvokeGroup(op GroupOp) *GroupOp {
 	op.Index, op.Invoked, op.Complete, op.Outcome = len(r.h.GroupOps), r.now(), Never, Open
+	op.From = r.clock()
 	p := &op
 	r.h.GroupOps = append(r.h.GroupOps, p)
 	return p
@@ -95,7 +100,7 @@ func (r *Recorder) InvokeGroupAt(at Instant, op GroupOp) *GroupOp {
 
 // CompleteGroup ends op now.
 func (r *Recorder) CompleteGroup(op *GroupOp, outcome Outcome) {
-	op.Complete = r.now()
+	op.Complete, op.To = r.now(), r.clock()
 	op.Outcome = outcome
 }
 

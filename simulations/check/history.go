@@ -152,12 +152,24 @@ type History struct {
 	// Copies are the records that copiers made, by value; Copied is where a group of copiers is at the end.
 	Copies map[int64]Copy
 	Copied map[protocol.TopicPartition]int64
+	// Retention is offsets.retention.minutes in nanoseconds, 0 if no run is that long; Lives are those of members, if it is not 0.
+	Retention int64
+	Lives     []Life
 }
 
 // Recorder builds a history in real-time order.
 type Recorder struct {
 	h    History
 	tick Instant
+	// Clock tells the clients' time in nanoseconds; nil if it does not matter.
+	Clock func() int64
+}
+
+func (r *Recorder) clock() int64 {
+	if r.Clock == nil {
+		return 0
+	}
+	return r.Clock()
 }
 
 func (r *Recorder) now() Instant {

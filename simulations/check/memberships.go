@@ -48,14 +48,15 @@ func (m *Memberships) Left(group, member string) {
 }
 
 // Entered returns a member whose epoch is above that of one who joined by a request sent at that time, if there is one. If there is
-// none, and the epoch is lower than one that was told before, the group has begun anew.
-func (m *Memberships) Entered(group, member string, epoch int32, sent, now int64) (other Membership, back, anew bool) {
+// none, and the epoch is lower than one that was told before, the group has begun anew; also if it is the same, where groups expire.
+func (m *Memberships) Entered(group, member string, epoch int32, sent, now int64, expire bool) (other Membership, back, anew bool) {
 	for _, b := range m.groups[group] {
 		if b.Member != member && b.From < sent && b.Until > now && b.Epoch > epoch {
 			return b, true, false
 		}
 	}
-	if epoch < m.highest[group] {
+	living := slices.ContainsFunc(m.groups[group], func(b Membership) bool { return b.Until > sent })
+	if epoch < m.highest[group] || expire && !living && epoch == m.highest[group] {
 		m.highest[group] = epoch
 		return Membership{}, false, true
 	}

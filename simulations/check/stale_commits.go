@@ -2,6 +2,7 @@ package check
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
@@ -56,10 +57,10 @@ func staleCommits(x *Index) (out []Anomaly) {
 	return out
 }
 
-// assignments are the answers that told partitions, in order of completion.
-func assignments(events []*GroupOp) (out []*GroupOp) {
+// assignments are the answers that told partitions, and those of other kinds that are asked for, in order of completion.
+func assignments(events []*GroupOp, others ...GroupFunc) (out []*GroupOp) {
 	for _, op := range events {
-		if op.Func == AssignPartitions && op.Outcome == OK {
+		if (op.Func == AssignPartitions || slices.Contains(others, op.Func)) && op.Outcome == OK {
 			out = append(out, op)
 		}
 	}

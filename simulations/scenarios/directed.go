@@ -227,4 +227,15 @@ var directed = []scenario{
 			}
 		},
 	},
+	{
+		name: "e4-offsets-expire", doc: "minutes go by: offsets expire where nobody is subscribed any more, and no others do (E4, KAFKA-13636; KIP-211)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Span, p.AdminPace = true, 4*time.Minute, 5*time.Second
+			p.Clients.Keepers, p.Clients.Committers, p.Clients.OffsetRetention = 6, 1, time.Minute
+			p.Clients.Producers, p.Clients.Consumers, p.Clients.Pace = 1, 0, 300*time.Millisecond
+			if s.Chance(0.7) {
+				p.PowerLosses, p.Kills, p.CleanStops, p.Downtime = 40*time.Second, 30*time.Second, 50*time.Second, 100*time.Millisecond
+			}
+		},
+	},
 }

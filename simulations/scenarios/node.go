@@ -66,6 +66,10 @@ func (r *run) settings() []protocol.ConfigEntry {
 	if r.plan.Coordinators {
 		entries = append(entries, coordinatorSettings...)
 	}
+	if d := r.plan.Clients.OffsetRetention; d > 0 {
+		entries = append(entries, protocol.ConfigEntry{Key: "offsets.retention.minutes", Value: strconv.Itoa(int(d.Minutes()))},
+			protocol.ConfigEntry{Key: "offsets.retention.check.interval.ms", Value: "2000"})
+	}
 	if n := r.plan.Clients.GroupMax; n > 0 {
 		size := strconv.Itoa(n)
 		entries = append(entries, protocol.ConfigEntry{Key: "group.max.size", Value: size}, protocol.ConfigEntry{Key: "group.consumer.max.size", Value: size})

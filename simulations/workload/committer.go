@@ -66,13 +66,13 @@ func (c *Committer) operate() {
 	c.stage.groupOf(name, spots)
 	c.inFlight++
 	switch n := c.rng.IntN(40); {
-	case n < 20:
+	case n < 20 && c.stage.mayCommit(c.rng.IntN):
 		offsets := make([]int64, len(spots))
 		for i := range offsets {
 			offsets[i] = c.rng.Int64N(1 << 40)
 		}
 		c.commit(name, spots, offsets, nobody, func(codes []protocol.Code) { c.inFlight-- })
-	case n < 38:
+	case n < 38 || c.stage.OffsetRetention > 0:
 		c.fetchOffsets(name, spots, nobody, func([]int64) { c.inFlight-- })
 	case n < 39 && !c.stage.Deletes: // by name it might be another topic's
 		c.deleteOffsets(name, spots)
@@ -179,6 +179,7 @@ type LastLook struct {
 // StartLastLook begins a last look.
 func StartLastLook(s *Stage, name string) *LastLook {
 	l := &LastLook{coordinated: newCoordinated(s, name), offsets: map[string][]int64{}}
+	l.last = true
 	l.left = append(l.left, s.groups...)
 	l.dial()
 	l.step()

@@ -14,7 +14,8 @@ import (
 // coordinated is a client that talks to a coordinator, one request at a time, and tries again what has an unknown end.
 type coordinated struct {
 	client
-	turn int // numbers what goes on, so that answers to what does not any more are recognised
+	last bool // what it fetches it fetches last
+	turn int  // numbers what goes on, so that answers to what does not any more are recognised
 }
 
 func newCoordinated(s *Stage, name string) coordinated {
@@ -296,7 +297,7 @@ func (c *coordinated) offsetsIn(resp *kmsg.OffsetFetchResponse, group string, sp
 		if at.topic.ambiguous() {
 			continue // there may be no such topic any more, or another one
 		}
-		op := check.GroupOp{Client: c.name, Func: check.FetchOffset, Group: group, Key: at.key, Offset: part.Offset, Generation: -1}
+		op := check.GroupOp{Client: c.name, Func: check.FetchOffset, Group: group, Key: at.key, Offset: part.Offset, Generation: -1, Last: c.last}
 		if part.Offset >= 0 {
 			op.Number = numberOf(part.Metadata)
 		}

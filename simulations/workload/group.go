@@ -63,15 +63,43 @@ func (s *Stage) believe(group string, who identityOf, owned []spot, sent time.Du
 			s.violate("%s of %s was given %v at epoch %d while %s owns it", who.owner(), group, at, who.generation, other.Member)
 		}
 	}
+	s.lives(group, who, sent)
 	s.memberships.Told(group, who.owner(), who.generation, now, until)
 	if n := s.memberships.Count(group, now); s.GroupMax > 0 && n > s.GroupMax {
 		s.violate("%s: %d members, where there may be %d", group, n, s.GroupMax)
 	}
 }
 
+// lives notes for how long a member certainly is one.
+func (s *Stage) lives(group string, who identityOf, sent time.Duration) {
+	if s.OffsetRetention == 0 {
+		return
+	}
+	h := s.Rec.History()
+	i := slices.IndexFunc(h.Lives, func(l check.Life) bool { return l.Group == group && l.Member == who.member })
+	if i < 0 {
+		i = len(h.Lives)
+		h.Lives = append(h.Lives, check.Life{Group: group, Member: who.member, Classic: !who.incremental(), From: int64(s.env.Now())})
+		if k := s.keptTopic(group); k != nil {
+			h.Lives[i].Topics = []protocol.TopicID{k.ID}
+		}
+	}
+	h.Lives[i].To = int64(sent + trust)
+}
+
+// left ends the life of a member that leaves.
+func (s *Stage) left(group string, who identityOf) {
+	s.memberships.Left(group, who.owner())
+	for i, l := range s.Rec.History().Lives {
+		if l.Group == group && l.Member == who.member {
+			s.Rec.History().Lives[i].To = min(l.To, int64(s.env.Now()))
+		}
+	}
+}
+
 // entered holds the epoch or generation that somebody who was no member is told to those of others (check.Memberships).
 func (s *Stage) entered(name, group, owner string, epoch int32, sent time.Duration) {
-	other, back, anew := s.memberships.Entered(group, owner, epoch, int64(sent), int64(s.env.Now()))
+	other, back, anew := s.memberships.Entered(group, owner, epoch, int64(sent), int64(s.env.Now()), s.OffsetRetention > 0)
 	if back {
 		s.violate("%s joined %s at epoch %d, where %s is at %d", name, group, epoch, other.Member, other.Epoch)
 	}

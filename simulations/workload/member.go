@@ -82,7 +82,7 @@ func (m *Member) Idle() bool { return true }
 
 // Behind describes what keeps the member from being a settled one.
 func (m *Member) Behind() string {
-	if !m.stable && !m.full && !m.gone {
+	if !m.stable && !m.full && !m.gone && !m.asleep {
 		return fmt.Sprintf("%s is no settled member of %s", m.name, m.group)
 	}
 	return ""
@@ -154,7 +154,7 @@ func (m *Member) forget() {
 		m.before = m.who
 	}
 	m.drop(m.owned)
-	m.stage.memberships.Left(m.group, m.owner())
+	m.stage.left(m.group, m.who)
 	m.who.member, m.who.generation = "", -1
 }
 
@@ -390,6 +390,9 @@ func (m *Member) work(turn int) {
 			m.fetchOffsets(m.group, some, m.who, func([]int64) {})
 			return
 		}
+		if !m.stage.mayCommit(m.rng.IntN) {
+			return
+		}
 		offsets := make([]int64, len(some))
 		for i := range offsets {
 			m.position++
@@ -427,6 +430,7 @@ func (m *Member) leave() {
 	row := kmsg.NewLeaveGroupRequestMember()
 	row.MemberID, row.InstanceID = m.who.member, m.instance()
 	req.Members = append(req.Members, row)
+	m.stage.left(m.group, m.who)
 	m.call(req, func(r kmsg.Response, err error) {
 		if err == nil {
 			m.stage.saw("LeaveGroup", r.(*kmsg.LeaveGroupResponse).ErrorCode)

@@ -21,6 +21,9 @@ func (s *Stage) StartCoordinated() (out []Coordinated) {
 	for i := range s.ModernMembers {
 		out = append(out, StartModernMember(s, fmt.Sprint("consumer-member-", i), "modern"))
 	}
+	for i := range s.Keepers {
+		out = append(out, startKeeper(s, i))
+	}
 	for i := range s.RegexMembers {
 		out = append(out, startRegexMember(s, fmt.Sprint("regex-member-", i), i%len(patterns)))
 	}

@@ -175,6 +175,9 @@ func (m *ModernMember) subscribe(req *kmsg.ConsumerGroupHeartbeatRequest) {
 		return
 	}
 	for _, t := range m.stage.topics {
+		if k := m.stage.keptTopic(m.group); k != nil && k != t {
+			continue
+		}
 		req.SubscribedTopicNames = append(req.SubscribedTopicNames, t.Name)
 	}
 }
@@ -285,6 +288,9 @@ func (m *ModernMember) work() {
 			m.fetchOffsets(m.group, some, m.who, func([]int64) {})
 			return
 		}
+		if !m.stage.mayCommit(m.rng.IntN) {
+			return
+		}
 		m.position++
 		m.commit(m.group, some, []int64{m.position}, m.who, nil)
 	})
@@ -328,7 +334,7 @@ func (m *ModernMember) leave() {
 	})
 	m.drop(m.owned)
 	if req.MemberEpoch == -1 {
-		m.stage.memberships.Left(m.group, m.who.owner())
+		m.stage.left(m.group, m.who)
 		m.renew()
 		return
 	}

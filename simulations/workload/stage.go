@@ -19,6 +19,9 @@ type Settings struct {
 	Committers, Members, ModernMembers, Copiers int
 	// RegexMembers are those of groups of KIP-848 that subscribe by regular expression.
 	RegexMembers int
+	// Keepers are single members, of groups of their own, that are away for long and rarely commit; OffsetRetention is how long offsets stay.
+	Keepers         int
+	OffsetRetention time.Duration
 	// Migrants are members that go from one protocol to the other and back.
 	Migrants int
 	// GroupMax is the bound of members of a group; 0 is none.
@@ -106,11 +109,14 @@ type Stage struct {
 
 // NewStage sets the stage; violate hears of what clients find wrong at once.
 func NewStage(e Env, s Settings, violate func(format string, args ...any)) *Stage {
-	return &Stage{
+	st := &Stage{
 		Settings: s, env: e, violations: violate, highest: map[protocol.TopicPartition]int64{}, Seen: map[string]int{}, Answers: map[string]int{},
 		identities: map[int64]string{}, trimmed: map[protocol.TopicPartition]int64{}, copied: map[protocol.TopicPartition]int64{}, Acknowledged: func(*Topic, *check.Op) {},
 		Excused: func(*Topic) bool { return false },
 	}
+	st.Rec.Clock = func() int64 { return int64(e.Now()) }
+	st.Rec.History().Retention = int64(s.OffsetRetention)
+	return st
 }
 
 func (s *Stage) violate(format string, args ...any) { s.violations(format, args...) }
