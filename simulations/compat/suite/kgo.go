@@ -20,7 +20,13 @@ import (
 const kgoVersion = "v1.22.2"
 
 // kgoSuite is franz-go's own tests of its client, those that need a broker.
-type kgoSuite struct{ dir string }
+type kgoSuite struct {
+	dir  string
+	door door // where the tests log in; the zero value is none
+}
+
+// kgoUser is who logs in there.
+const kgoUser, kgoPassword = "franz", "k"
 
 // kgoChaosSuite is those of franz-go's tests that copy records through groups and transactions, count times, while the client breaks
 // each of its connections after half a second to one and a half.
@@ -68,7 +74,9 @@ func (s *kgoSuite) about() string { return "franz-go " + kgoVersion }
 func (s *kgoSuite) needs() []need { return []need{program("go", "https://go.dev/dl")} }
 
 func (s *kgoSuite) settings() map[string]string {
-	return map[string]string{"group.initial.rebalance.delay.ms": "0"}
+	out := map[string]string{"group.initial.rebalance.delay.ms": "0"}
+	maps.Copy(out, s.door.settings)
+	return out
 }
 
 // prepare makes a module of its own for the tests: what they import on top of the client is no concern of troupe's go.mod.
@@ -117,11 +125,15 @@ func (s *kgoSuite) quick() *regexp.Regexp {
 
 // run runs what fails among others once more without them, as the librdkafka suites do.
 func (s *kgoSuite) run(ctx context.Context, t *target, only *regexp.Regexp) ([]result, error) {
-	results, err := s.test(ctx, t, kgoTests, only, 1)
+	if err := s.door.admit(ctx, t, kgoUser, kgoPassword); err != nil {
+		return nil, err
+	}
+	env := []string{"KGO_TEST_SCRAM_SEEDS=" + s.door.addr, "KGO_TEST_SCRAM=" + kgoUser + ":" + kgoPassword}
+	results, err := s.test(ctx, t, kgoTests, only, 1, env...)
 	for i, r := range results {
 		if err == nil && !r.Passed && !r.Skipped {
 			var second []result
-			second, err = s.test(ctx, t, kgoTests, regexp.MustCompile("^"+r.Test+"$"), 1)
+			second, err = s.test(ctx, t, kgoTests, regexp.MustCompile("^"+r.Test+"$"), 1, env...)
 			results[i] = again(r, second)
 		}
 	}

@@ -88,7 +88,7 @@ func (t *target) stop() {
 	}
 }
 
-// loopback is the nth address from the first port on: Kafka's protocol, and beside it HTTP or the controller's votes.
+// loopback is the nth address from the first port on: Kafka's protocol; HTTP or the controller's votes; Kafka's protocol after a login.
 func (o *options) loopback(n int) string { return fmt.Sprintf("127.0.0.1:%d", o.port+n) }
 
 // fresh starts a broker on an empty directory under dir. A process that listens on its address already would be tested in its place,
