@@ -18,7 +18,7 @@ type Metrics struct {
 	Connections         atomic.Int64 // open now
 	ConnectionsAccepted atomic.Int64
 	ConnectionsRefused  atomic.Int64 // over max.connections
-	ConnectionsBroken   atomic.Int64 // closed by us: malformed or unsupported requests
+	ConnectionsBroken   atomic.Int64 // closed by us: malformed or unsupported requests, failed logins
 	Panics              atomic.Int64 // each closed one connection and is a bug
 	BytesIn             atomic.Int64
 	BytesOut            atomic.Int64
