@@ -43,6 +43,7 @@ const (
 	DoubleOwner         Class = "double-owner"
 	CopyMissing         Class = "copy-missing"
 	CopyTwice           Class = "copy-twice"
+	MoneyMade           Class = "money-made"
 	Resurrected         Class = "resurrected"
 )
 

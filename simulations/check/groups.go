@@ -133,7 +133,7 @@ func (h *History) byInvocation() []*GroupOp {
 }
 
 // groupCheckers run over the operations on groups, where no durable medium was destroyed.
-var groupCheckers = []func(*Index) []Anomaly{committedOffsets, staleCommits, doubleOwners, copiedOnce}
+var groupCheckers = []func(*Index) []Anomaly{committedOffsets, staleCommits, doubleOwners, copiedOnce, moneyKept}
 
 func (x *Index) checkGroups() (out []Anomaly) {
 	if slices.ContainsFunc(x.H.Faults, func(f Fault) bool { return f.Kind == MediaDestroyed }) {

@@ -152,6 +152,8 @@ type History struct {
 	// Copies are the records that copiers made, by value; Copied is where a group of copiers is at the end.
 	Copies map[int64]Copy
 	Copied map[protocol.TopicPartition]int64
+	// Balances are the records that tellers wrote, by value.
+	Balances map[int64]Balance
 	// Retention is offsets.retention.minutes in nanoseconds, 0 if no run is that long; Lives are those of members, if it is not 0.
 	Retention int64
 	Lives     []Life

@@ -238,4 +238,15 @@ var directed = []scenario{
 			}
 		},
 	},
+	{
+		name: "t1-money", doc: "money is moved in transactions while power goes and tellers are replaced: none is made or lost, and none by a zombie (2.4-d, D7, D15)",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Coordinators, p.Span = true, 10*time.Second
+			p.Clients.Tellers, p.Clients.Producers, p.Clients.Consumers, p.Clients.Pace = 3, 1, 1, 20*time.Millisecond
+			if s.Chance(0.8) {
+				p.PowerLosses, p.Kills, p.CrashPoints, p.Downtime = 3*time.Second, 3*time.Second, 2*time.Second, 10*time.Millisecond
+			}
+			p.Link.Reset = 0.01
+		},
+	},
 }

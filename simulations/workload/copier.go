@@ -280,10 +280,8 @@ func outcomeOf(unsure bool) check.Outcome {
 func (c *Copier) identify() {
 	c.identified = false
 	c.try(stepTimeout, func() kmsg.Request {
-		req := kmsg.NewPtrInitProducerIDRequest()
+		req := identityRequest(c.transactionalID)
 		req.Version = c.at(req, 0)
-		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(c.transactionalID), int32(transactionTimeout/time.Millisecond)
-		req.ProducerID, req.ProducerEpoch = -1, -1
 		return req
 	}, func(r kmsg.Response) bool {
 		resp := r.(*kmsg.InitProducerIDResponse)

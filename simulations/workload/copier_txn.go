@@ -36,12 +36,8 @@ func (c *Copier) decide(api string, code protocol.Code, goOn func()) bool {
 // addPartition adds the output partition to the transaction (TV1).
 func (c *Copier) addPartition() {
 	c.try(stepTimeout, func() kmsg.Request {
-		req := kmsg.NewPtrAddPartitionsToTxnRequest()
+		req := addPartitionsOf(c.transactionalID, c.id, c.txn.to)
 		req.Version = c.at(req, 0)
-		req.TransactionalID, req.ProducerID, req.ProducerEpoch = c.transactionalID, c.id.id, c.id.epoch
-		row := kmsg.NewAddPartitionsToTxnRequestTopic()
-		row.Topic, row.Partitions = c.txn.to.topic.Name, []int32{c.txn.to.key.Partition}
-		req.Topics = append(req.Topics, row)
 		return req
 	}, func(r kmsg.Response) bool {
 		return c.decide("AddPartitionsToTxn", protocol.Code(r.(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions[0].ErrorCode), c.produce)
@@ -62,26 +58,14 @@ func (c *Copier) produce() {
 	x.send = c.stage.Rec.Invoke(op)
 	sequence := c.sequences[x.to.key]
 	c.try(stepTimeout, func() kmsg.Request {
-		req := kmsg.NewPtrProduceRequest()
-		req.Version, req.Acks, req.TimeoutMillis, req.TransactionID = c.version(req, 3), -1, 5000, kmsg.StringPtr(c.transactionalID)
-		row := kmsg.NewProduceRequestTopic()
-		row.Topic, row.TopicID = x.to.topic.Name, x.to.topic.ID
-		part := kmsg.NewProduceRequestTopicPartition()
-		part.Partition, part.Records = x.to.key.Partition, encodeBatch(x.send, c.id, sequence, c.stage.PadMax)
-		row.Partitions = append(row.Partitions, part)
-		req.Topics = append(req.Topics, row)
-		return req
+		return c.produceOf(c.transactionalID, c.id, x.to, x.send, sequence)
 	}, func(r kmsg.Response) bool {
 		part := findProduced(r.(*kmsg.ProduceResponse), &lane{topic: x.to.topic, key: x.to.key})
 		code := protocol.Code(part.ErrorCode)
 		if code == protocol.None {
-			x.send.Offset, x.send.LogStart = part.BaseOffset, part.LogStartOffset
-			c.answeredBy(x.send)
+			c.produced(x.to, x.send, part)
 			c.stage.Rec.Complete(x.send, check.OK)
 			c.sequences[x.to.key] = advance(sequence, len(x.send.Values))
-			c.stage.Acked++
-			c.stage.Acknowledged(x.to.topic, x.send)
-			c.stage.highest[x.to.key] = max(c.stage.highest[x.to.key], part.BaseOffset+int64(len(x.send.Values)))
 		}
 		x.unsure = x.unsure || coming(code)
 		return c.decide("Produce", code, c.addOffsets)
@@ -139,10 +123,7 @@ func (c *Copier) end() {
 		Process: c.process, Func: check.EndTxn, Key: protocol.TopicPartition{Partition: -1}, Offset: -1, Txn: x.number, Commit: x.commit,
 	})
 	c.try(stepTimeout, func() kmsg.Request {
-		req := kmsg.NewPtrEndTxnRequest()
-		req.Version = c.version(req, 0)
-		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = c.transactionalID, c.id.id, c.id.epoch, x.commit
-		return req
+		return c.endOf(c.transactionalID, c.id, x.commit)
 	}, func(r kmsg.Response) bool {
 		resp := r.(*kmsg.EndTxnResponse)
 		code := protocol.Code(resp.ErrorCode)

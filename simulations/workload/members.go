@@ -33,7 +33,10 @@ func (s *Stage) StartCoordinated() (out []Coordinated) {
 	for i := range s.Copiers {
 		StartCopier(s, fmt.Sprint("copier-", i))
 	}
-	return append(out, copiers{s}, coverage{s})
+	for i := range s.Tellers {
+		StartTeller(s, fmt.Sprint("bank-", i))
+	}
+	return append(out, copiers{s}, tellers{s}, coverage{s})
 }
 
 // patterns are what members subscribe to by regular expression, each in a group of its own.

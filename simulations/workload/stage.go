@@ -26,6 +26,8 @@ type Settings struct {
 	Migrants int
 	// GroupMax is the bound of members of a group; 0 is none.
 	GroupMax int
+	// Tellers move money in transactions, each in a bank of its own.
+	Tellers int
 	// Topics is the number of topics created at the beginning; Partitions bounds those of one.
 	Topics, Partitions int
 	// Deletes lets the administrator delete, recreate and grow topics; Trims lets it delete records.
@@ -95,6 +97,7 @@ type Stage struct {
 	Acknowledged func(*Topic, *check.Op)
 	groups       []*group
 	copiers      []*Copier
+	tellers      []*Teller
 	// copied is how far input partitions are copied, Copies counts the transactions of that.
 	copied       map[protocol.TopicPartition]int64
 	Copies       int64

@@ -98,10 +98,8 @@ func (t *Transactor) identify(done func()) {
 
 func (t *Transactor) initialize(done, again func()) {
 	t.try(stepTimeout, func() kmsg.Request {
-		req := kmsg.NewPtrInitProducerIDRequest()
+		req := identityRequest(t.transactionalID)
 		req.Version = t.version(req, 0)
-		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(t.transactionalID), int32(transactionTimeout/time.Millisecond)
-		req.ProducerID, req.ProducerEpoch = -1, -1
 		if req.Version >= 3 && t.rng.IntN(2) == 0 {
 			req.ProducerID, req.ProducerEpoch = t.id.id, t.id.epoch
 		}
@@ -181,12 +179,8 @@ func again(code protocol.Code) bool {
 // add adds a partition to the transaction (TV1).
 func (t *Transactor) add(topic *Topic, key protocol.TopicPartition) {
 	t.try(stepTimeout, func() kmsg.Request {
-		req := kmsg.NewPtrAddPartitionsToTxnRequest()
+		req := addPartitionsOf(t.transactionalID, t.id, spot{topic, key})
 		req.Version = t.version(req, 0)
-		req.TransactionalID, req.ProducerID, req.ProducerEpoch = t.transactionalID, t.id.id, t.id.epoch
-		row := kmsg.NewAddPartitionsToTxnRequestTopic()
-		row.Topic, row.Partitions = topic.Name, []int32{key.Partition}
-		req.Topics = append(req.Topics, row)
 		return req
 	}, func(r kmsg.Response) bool {
 		resp := r.(*kmsg.AddPartitionsToTxnResponse)
@@ -287,30 +281,12 @@ func (t *Transactor) send(topic *Topic, key protocol.TopicPartition) {
 }
 
 func (t *Transactor) produceRequest(topic *Topic, s *sending) kmsg.Request {
-	req := kmsg.NewPtrProduceRequest()
-	req.Version, req.Acks, req.TimeoutMillis, req.TransactionID = t.version(req, 3), -1, 5000, kmsg.StringPtr(t.transactionalID)
-	row := kmsg.NewProduceRequestTopic()
-	row.Topic, row.TopicID = topic.Name, topic.ID
-	part := kmsg.NewProduceRequestTopicPartition()
-	part.Partition, part.Records = s.op.Key.Partition, encodeBatch(s.op, t.id, s.sequence, t.stage.PadMax)
-	row.Partitions = append(row.Partitions, part)
-	req.Topics = append(req.Topics, row)
-	return req
+	return t.produceOf(t.transactionalID, t.id, spot{topic, s.op.Key}, s.op, s.sequence)
 }
 
 func (t *Transactor) acknowledged(topic *Topic, s *sending, part *kmsg.ProduceResponseTopicPartition) {
-	op := s.op
-	op.Offset, op.LogStart = part.BaseOffset, part.LogStartOffset
-	t.answeredBy(op)
-	if part.BaseOffset < 0 {
-		t.stage.violate("%s: acknowledged at offset %d", t.name, part.BaseOffset)
-	}
-	t.sequences[op.Key] = advance(s.sequence, len(op.Values))
-	t.stage.Acked++
-	if !topic.gone {
-		t.stage.Acknowledged(topic, op)
-	}
-	t.stage.highest[op.Key] = max(t.stage.highest[op.Key], part.BaseOffset+int64(len(op.Values)))
+	t.produced(spot{topic, s.op.Key}, s.op, part)
+	t.sequences[s.op.Key] = advance(s.sequence, len(s.op.Values))
 }
 
 // end commits or aborts. A refusal before any attempt with an unknown end says that the transaction was, or will be, aborted.
@@ -320,10 +296,7 @@ func (t *Transactor) end() {
 		Process: t.process, Func: check.EndTxn, Key: protocol.TopicPartition{Partition: -1}, Offset: -1, Txn: x.number, Commit: x.commit,
 	})
 	t.try(stepTimeout, func() kmsg.Request {
-		req := kmsg.NewPtrEndTxnRequest()
-		req.Version = t.version(req, 0)
-		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = t.transactionalID, t.id.id, t.id.epoch, x.commit
-		return req
+		return t.endOf(t.transactionalID, t.id, x.commit)
 	}, func(r kmsg.Response) bool {
 		resp := r.(*kmsg.EndTxnResponse)
 		code := protocol.Code(resp.ErrorCode)
