@@ -58,6 +58,9 @@ const trust = sessionTimeout * 8 / 10
 // believe notes what a member owns, and that it is one, as of a request sent at that time.
 func (s *Stage) believe(group string, who identityOf, owned []spot, sent time.Duration) {
 	now, until := int64(s.env.Now()), int64(sent+trust)
+	if until <= now {
+		return // the answer took so long that it may not be true any more
+	}
 	for _, at := range owned {
 		if other, clash := s.owners.Gained(group, who.owner(), at.key, now, until); clash {
 			s.violate("%s of %s was given %v at epoch %d while %s owns it", who.owner(), group, at, who.generation, other.Member)
