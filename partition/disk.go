@@ -229,7 +229,8 @@ func (f *flusher) begunJournal(ctx *actors.Context, m *begunJournal) {
 	}
 }
 
-// startFrame gives the journal as many of the small flushes as one frame takes. If it has no room they go the other way.
+// startFrame gives the journal as many of the small flushes as one frame takes. If it has no room, or they are very many, they go the other
+// way.
 func (f *flusher) startFrame(ctx *actors.Context) {
 	if len(f.small) == 0 || len(f.frame) > 0 {
 		return
@@ -239,7 +240,9 @@ func (f *flusher) startFrame(ctx *actors.Context) {
 		bytes += f.small[n].task.JournalBytes()
 		n++
 	}
-	if !f.journal.Fits(n, bytes) {
+	// So many bytes cost less when they are written once.
+	many := n < len(f.small) && len(f.small) >= syncAllFrom && !f.perLog
+	if many || !f.journal.Fits(n, bytes) {
 		f.waiting = append(f.waiting, f.small...)
 		clear(f.small)
 		f.small = f.small[:0]

@@ -16,13 +16,17 @@ import (
 )
 
 const (
-	// DefaultJournalSize is the size of one of the two files of a journal, in bytes.
-	DefaultJournalSize = 32 << 20
+	// DefaultJournalSize is the size of one of the two files of a journal, in bytes. The larger it is, the less often segments are synced,
+	// and the longer that then gets in the way of frames.
+	DefaultJournalSize = 4 << 20
 	// journalAhead is how many zero bytes are written ahead of the frames while a file grows to its size: overwriting what was written
 	// before costs the file system no change of metadata, which is half of the cost of a sync.
 	journalAhead = 1 << 20
 	// journalPage aligns frames: a page that holds an acknowledged frame is never written again before its file is free.
 	journalPage = 4 << 10
+
+	// drainAllFrom is the number of segments from which one syncfs replaces their fdatasyncs.
+	drainAllFrom = 24
 
 	frameHeaderSize = 32
 	frameEntrySize  = 36
@@ -404,10 +408,15 @@ func (j *Journal) Drainable() bool { return j.err == nil && j.files[1-j.active].
 // the caller takes the logs offline: the segment files may lack what was acknowledged, and the journal is what the next start recovers it
 // from. The outcome goes to Drained.
 func (j *Journal) Drain() (work func() error) {
-	segments := j.files[1-j.active].segments
+	segments, files := j.files[1-j.active].segments, j.fs
 	return func() error {
 		if mutation.Is(mutation.JournalUndrained) {
 			return nil
+		}
+		if len(segments) >= drainAllFrom {
+			if err := files.SyncAll(); !errors.Is(err, env.ErrUnsupported) {
+				return err
+			}
 		}
 		for _, s := range segments {
 			if err := s.syncAside(); err != nil {
