@@ -140,11 +140,11 @@ func TestAPartitionThatFailsTakesItsShardAlongAndBringsItBack(t *testing.T) {
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		w.commit(id, at("t", 0, 1))
 	}
-	w.host.Disk.Inject(&sim.Rule{Op: sim.OpSync, Pattern: "data/" + w.log(group.OffsetsTopic, "g").Partition.String() + "/*.log", Effect: sim.EIO, Times: 1})
+	w.host.Disk.Inject(&sim.Rule{Op: sim.OpWrite, Pattern: "data/" + w.log(group.OffsetsTopic, "g").Partition.String() + "/*.log", Effect: sim.EIO, Times: 1})
 	got := send[*protocol.OffsetsCommitted](w, w.coordinator("g"), committing("g", at("t", 0, 6)))
 	w.until("an answer", func() bool { return *got != nil })
 	if code := (*got).Codes[0]; code != protocol.NotCoordinator && code != protocol.CoordinatorNotAvailable {
-		t.Errorf("a commit whose flush failed: %s", code.Name())
+		t.Errorf("a commit whose append failed: %s", code.Name())
 	}
 	w.host.Disk.Heal()
 	w.kill()

@@ -166,10 +166,24 @@ func (a *replicaActor) request(ctx *actors.Context, q *question) protocol.Fault 
 	patience := max(questionMin, min(questionMax, deadline(q.held[0].Deadline)-ctx.Mono()))
 	q.id = ctx.Request(to, &protocol.AddPartitions{
 		TransactionalID: q.transactionalID, ProducerID: q.producer, ProducerEpoch: q.epoch, VerifyOnly: q.version < 2, ByLeader: q.version >= 2,
-		Partitions: []protocol.NamedPartition{{Topic: a.handle.TopicName, Partition: a.handle.Partition.Partition}},
+		Partitions: a.askedAbout(q),
 	}, patience)
 	a.questions.asked[q.id] = q
 	return protocol.Fault{}
+}
+
+// askedAbout is this partition and, if it is to be added, those that the same request writes to: their own questions then find them added.
+func (a *replicaActor) askedAbout(q *question) []protocol.NamedPartition {
+	self := protocol.NamedPartition{Topic: a.handle.TopicName, Partition: a.handle.Partition.Partition}
+	all := []protocol.NamedPartition{self}
+	if q.version >= 2 {
+		for _, p := range q.held[0].Beside {
+			if p != self {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
 }
 
 // answered is the question with this id, if it is still of interest.

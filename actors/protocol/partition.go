@@ -29,6 +29,9 @@ type Produce struct {
 	// (Produce v12+, KIP-890), else the partition only asks whether it was added. Of a marker it is that of the transaction it ends: from
 	// 2 on the marker's epoch must be newer than that of the records (KIP-1228).
 	TransactionVersion int16
+	// Beside are all partitions that the same request writes to in the same transaction of version 2, this one among them: whoever adds
+	// this one adds them all, by one record instead of one for each. Shared between the messages of the request; nil for this one alone.
+	Beside []NamedPartition
 }
 
 // Releaser returns a buffer to its owner. It is an interface, not a func, so that handing one on allocates nothing.

@@ -56,6 +56,9 @@ const (
 	produceAbortable = 11
 	produceAdds      = 12
 
+	// besideMax bounds the partitions that one of them adds to a transaction for the others: each of them asks about all.
+	besideMax = 64
+
 	// transactionalIDAuthorizationFailed is what a client gets that may not use a transactional id.
 	transactionalIDAuthorizationFailed protocol.Code = 53
 )
@@ -70,9 +73,10 @@ type produce struct {
 	fault    error  // the request is malformed
 	txn      string // the transactional id, if there are transactional batches
 	deadline time.Duration
-	pending  int                 // parts not answered
-	routes   []*partition.Handle // by part; nil where there is nothing to send
-	batches  []record.Batch      // by part
+	pending  int                       // parts not answered
+	routes   []*partition.Handle       // by part; nil where there is nothing to send
+	beside   []protocol.NamedPartition // see protocol.Produce
+	batches  []record.Batch            // by part
 	brokers  []brokerAddress
 }
 
@@ -97,7 +101,7 @@ func (p *produce) done() {
 	p.reset()
 	clear(p.routes)
 	clear(p.batches)
-	p.call, p.fault, p.txn, p.routes, p.batches, p.brokers = nil, nil, "", p.routes[:0], p.batches[:0], nil
+	p.call, p.fault, p.txn, p.routes, p.batches, p.beside, p.brokers = nil, nil, "", p.routes[:0], p.batches[:0], nil, nil
 	if len(c.produces) < producesMax && cap(p.parts) < 1024 {
 		c.produces = append(c.produces, p)
 	}
@@ -302,9 +306,25 @@ func handleProduce(c *Call) {
 		p.finish()
 		return
 	}
+	if p.txn != "" && p.version >= produceAdds {
+		p.gather()
+	}
 	for j := range p.parts {
 		if !p.parts[j].answered {
 			p.send(j)
+		}
+	}
+}
+
+// gather notes the partitions that join the transaction by this request, unless it is one or very many.
+func (p *produce) gather() {
+	if p.pending < 2 || p.pending > besideMax {
+		return
+	}
+	p.beside = make([]protocol.NamedPartition, 0, p.pending)
+	for j := range p.parts {
+		if h := p.routes[j]; !p.parts[j].answered && p.batches[j].IsTransactional() {
+			p.beside = append(p.beside, protocol.NamedPartition{Topic: h.TopicName, Partition: h.Partition.Partition})
 		}
 	}
 }
@@ -322,7 +342,7 @@ func (p *produce) send(j int) {
 	if p.txn != "" && batch.IsTransactional() {
 		m.TransactionalID, m.TransactionVersion = p.txn, 1
 		if p.version >= produceAdds {
-			m.TransactionVersion = 2
+			m.TransactionVersion, m.Beside = 2, p.beside
 		}
 	}
 	m.SetHead(c.Conn.Edge, c.id(j))
