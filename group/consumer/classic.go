@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -236,11 +237,15 @@ func FromClassic(groupID string, now step.Now, generation int32, protocolName st
 	if mutation.Is(mutation.EpochRestarts) {
 		generation = 0
 	}
+	order := make([]*member, len(members))
 	for i := range members {
-		m, ok := g.fromClassic(&members[i], generation, protocolName)
-		if !ok {
+		if order[i], ok = g.fromClassic(&members[i], generation, protocolName); !ok {
 			return nil, false
 		}
+	}
+	g.keepClaims(order, members, generation, protocolName)
+	for _, m := range order {
+		m.target = m.assigned.rows()
 		records = append(records, g.memberRecord(m), g.targetMemberRecord(m.id, m.target), g.currentRecord(m))
 	}
 	return append(records, g.groupRecord(generation, 0), g.targetRecord(generation, now.Wall.UnixMilli())), true
@@ -288,8 +293,55 @@ func (g *Group) fromClassic(c *ClassicMember, generation int32, protocolName str
 	if mutation.Is(mutation.OwnersForgotten) {
 		m.assigned = nil
 	}
-	m.target = m.assigned.rows()
 	return m, true
+}
+
+// keepClaims lets members of which the classic group has no assignment keep what they said, when they joined last, that they own. A
+// rebalance that is broken off forgets the assignments, and cooperative members go on with their partitions until they are told
+// otherwise; given to others they would be owned twice (Kafka takes them for free). What another has is not kept, nor what a member of
+// a later generation claims.
+func (g *Group) keepClaims(order []*member, from []ClassicMember, generation int32, protocolName string) {
+	taken := map[protocol.TopicPartition]bool{}
+	for _, m := range order {
+		for _, row := range m.assigned.rows() {
+			for _, p := range row.Partitions {
+				taken[protocol.TopicPartition{Topic: row.Topic, Partition: p}] = true
+			}
+		}
+	}
+	type claim struct {
+		of         *member
+		generation int32
+		owned      []protocol.TopicPartitions
+	}
+	var claims []claim
+	for i, m := range order {
+		if len(from[i].Assignment) > 0 || mutation.Is(mutation.OwnersForgotten) {
+			continue
+		}
+		chosen := slices.IndexFunc(from[i].Protocols, func(p protocol.GroupProtocol) bool { return p.Name == protocolName })
+		if says, ok := subscriptionOf(from[i].Protocols[chosen:]); ok {
+			claims = append(claims, claim{m, says.Generation, g.ownedBy(says)})
+		}
+	}
+	slices.SortStableFunc(claims, func(a, b claim) int { return int(b.generation) - int(a.generation) })
+	for _, c := range claims {
+		var parts []protocol.TopicPartition // in order, whatever the client says
+		for _, row := range c.owned {
+			for _, p := range row.Partitions {
+				parts = append(parts, protocol.TopicPartition{Topic: row.Topic, Partition: p})
+			}
+		}
+		slices.SortFunc(parts, func(a, b protocol.TopicPartition) int {
+			return cmp.Or(compareTopics(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+		})
+		for _, at := range parts {
+			if !taken[at] {
+				taken[at] = true
+				c.of.assigned.add(at.Topic, at.Partition, generation)
+			}
+		}
+	}
 }
 
 // Downgrade reports that the last member of the consumer protocol has gone and others are left: unless the migration policy forbids it,

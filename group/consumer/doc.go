@@ -55,6 +55,7 @@
 //   - A static member that joins again with its own member id is taken for what it is, and not refused because it has not left.
 //   - A member that keeps its epoch keeps its previous one, too: a second lost answer does not fence it.
 //   - A member of the classic protocol that joins with partitions, but is none, is told UNKNOWN_MEMBER_ID.
+//   - A classic group that is turned into one of these in the middle of a rebalance leaves its members what they claim.
 //   - Racks are kept and shown, but change nothing: Kafka's assignors do not use them either.
 //
 // Source: KIP-848, KIP-1251, KIP-1263; ConsumerGroup, ConsumerGroupMember, CurrentAssignmentBuilder, TargetAssignmentBuilder,

@@ -171,7 +171,11 @@ func (s *stage) classicMembers(arg map[string]string) (out []ClassicMember) {
 			t, _ := s.img.TopicByID(row.Topic)
 			has.Topics = append(has.Topics, kmsg.ConsumerMemberAssignmentTopic{Topic: t.Name, Partitions: row.Partitions})
 		}
-		out = append(out, ClassicMember{MemberID: id, ClientID: "c", ClientHost: "/127.0.0.1", RebalanceTimeout: 10 * time.Second, SessionTimeout: 20 * time.Second, Protocols: s.protocols(arg), Assignment: has.AppendTo(nil)})
+		protocols, assignment := s.protocols(arg), has.AppendTo(nil)
+		if claimed, ok := arg[id+"-claims"]; ok { // a rebalance is broken off
+			protocols, assignment = s.protocols(map[string]string{"topics": arg["topics"], "owned": claimed}), nil
+		}
+		out = append(out, ClassicMember{MemberID: id, ClientID: "c", ClientHost: "/127.0.0.1", RebalanceTimeout: 10 * time.Second, SessionTimeout: 20 * time.Second, Protocols: protocols, Assignment: assignment})
 	}
 	return out
 }

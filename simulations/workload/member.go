@@ -320,8 +320,12 @@ func (m *Member) synced(resp *kmsg.SyncGroupResponse, began check.Instant, sent 
 	}
 }
 
-// haunt commits once as who the member was before, which must not be served.
+// haunt commits once as who the member was before, which must not be served. In a group of KIP-848 that is so once it has another epoch: a
+// former self with another id may not be gone yet, and commit to what it likes.
 func (m *Member) haunt() {
+	if m.mixed && (m.before.member != m.who.member || m.before.generation >= m.who.generation) {
+		return
+	}
 	if m.before.member == "" || len(m.owned) == 0 || m.gentle || m.rng.IntN(3) > 0 || !m.up {
 		return
 	}

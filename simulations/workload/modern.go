@@ -266,7 +266,7 @@ func (m *ModernMember) haunt(lost []spot, before identityOf) {
 		return
 	}
 	m.stage.env.After(m.pause(time.Second), func() {
-		if m.up && !m.stage.stopped && m.who != before {
+		if m.up && !m.stage.stopped && m.who.member == before.member && m.who.generation > before.generation {
 			m.stage.sometimes("commit to what was given up", true)
 			m.commit(m.group, lost[:1], []int64{m.rng.Int64N(1 << 40)}, before, nil)
 		}
