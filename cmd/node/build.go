@@ -204,7 +204,7 @@ func (n *Node) controllerConfig() cluster.Config {
 // recovered tells what a log lost or kept after an unclean end; a log that was whole is not worth a line.
 func (n *Node) recovered(tp protocol.TopicPartition, r storage.Recovered) {
 	if r.TruncatedBytes > 0 {
-		n.log.Warn("cut a torn tail off a log", slog.String("partition", tp.String()), slog.Int64("bytes", r.TruncatedBytes), slog.String("reason", r.Reason))
+		n.log.Warn("cut a torn tail off a log", slog.String("partition", tp.String()), slog.Int64("bytes", r.TruncatedBytes), slog.String("reason", r.Reason), slog.Int("batchesFromJournal", r.Journaled))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors/invariant"
 	"github.com/troupe-broker/troupe/actors/mutation"
+	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
 // FlushTask is the work of making durable what a log held when the task was taken. Run it on any goroutine, beside appends and
@@ -143,6 +144,9 @@ func (l *Log) flushTask(all bool) *FlushTask {
 func (l *Log) offerToJournal(t *FlushTask) {
 	if len(t.segments) != 1 || len(t.aborted) > 0 || t.dir || t.parent || t.Housekeeping() || !l.isPartition || l.unsettled {
 		return
+	}
+	if l.config.Durability != protocol.DurabilityDisk {
+		return // nobody waits, and Position is to move
 	}
 	s := t.segments[0].segment
 	if s != l.active || l.flushed >= l.end || l.flushedAt.segment != s.base || l.flushedAt.bytes >= s.size {

@@ -68,7 +68,7 @@ func Open(o Options) (*Log, Recovered, error) {
 		return nil, r.report, fmt.Errorf("opening log %q: %w", o.Dir, err)
 	}
 	if len(r.report.Notes) > 0 || r.report.TruncatedBytes > 0 {
-		r.log.Warn("log recovered", slog.String("dir", o.Dir), slog.Int64("end", r.end), slog.Int64("truncatedBytes", r.report.TruncatedBytes),
+		r.log.Warn("log recovered", slog.String("dir", o.Dir), slog.Int64("end", r.end), slog.Int64("truncatedBytes", r.report.TruncatedBytes), slog.Int("batchesFromJournal", r.report.Journaled),
 			slog.String("reason", r.report.Reason), slog.Any("notes", r.report.Notes))
 	}
 	return r.Log, r.report, nil

@@ -16,6 +16,9 @@ const (
 	groupPartitions = 300
 	groupLeavers    = 10
 	settleMax       = 60 * time.Second
+	// classicHeartbeat is how often members of the classic protocol ask whether they must rejoin. Nothing but a heartbeat tells them, so
+	// with the client's default of three seconds the row would measure that, whatever the broker.
+	classicHeartbeat = 500 * time.Millisecond
 )
 
 // owners is who holds which partition of the topic, as the members were told.
@@ -88,7 +91,7 @@ func members(b *process.Broker, topic, group string, next bool) (out membersResu
 		if next {
 			opts = append(opts, kgo.ServerSideBalancer())
 		} else {
-			opts = append(opts, kgo.Balancers(kgo.RangeBalancer()))
+			opts = append(opts, kgo.Balancers(kgo.RangeBalancer()), kgo.HeartbeatInterval(classicHeartbeat))
 		}
 		if clients[i], err = kgo.NewClient(opts...); err != nil {
 			return out, err

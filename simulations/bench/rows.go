@@ -35,7 +35,7 @@ var rows = []struct {
 	{"latency", "end to end, 1 KB records at 1,000/s and 20,000/s", (*run).latencyRow},
 	{"client", "franz-go against a broker that discards everything, and troupe", (*run).clientRow},
 	{"transactions", "transactions of 100 records over 4 partitions; offset commits, 256 in flight", (*run).transactionsRow},
-	{"members", "100 members of a group over 300 partitions join, ten leave", (*run).membersRow},
+	{"members", "100 members of a group over 300 partitions join, ten leave (classic members heartbeat twice a second)", (*run).membersRow},
 	{"coordinators", "10,000 groups and 10,000 transactional ids; 1,000,000 committed offsets after kill -9", (*run).coordinatorsRow},
 	{"compaction", "10,000,000 records of 100,000 keys, with the cleaner off and at work", (*run).compactionRow},
 	{"life", "start, idle, 10,000 partitions, recovery", (*run).lifeRow},
