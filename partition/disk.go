@@ -322,6 +322,9 @@ func (f *flusher) synced(ctx *actors.Context, m *syncedLogs) {
 		f.observe(Flush{Dir: f.dir, Logs: len(m.logs), All: m.all, Took: m.took, Err: m.err})
 	}
 	if m.err != nil && !isNoSpace(m.err) {
+		if f.journal != nil {
+			f.journal.Keep(m.err)
+		}
 		ctx.Logger().Error("flush failed, the logs it covered go offline", slog.String("dir", f.dir), slog.Int("logs", len(m.logs)),
 			slog.Any("error", m.err))
 	}

@@ -258,3 +258,14 @@ func TestFailedDrainIsToldToTheHost(t *testing.T) {
 		t.Error("the journal goes on")
 	}
 }
+
+// A sync of a segment that fails leaves the journal as it is: a drain would sync the same file again, hear of no error, and free what is
+// nowhere else. Found by the simulator: groups 94.
+func TestFailedSyncKeepsTheJournal(t *testing.T) {
+	b := newBasin(t)
+	flushes := b.journaling(1, 0)
+	b.deliver([]any{&syncedLogs{logs: []*flush{flushes[0].(*flush)}, err: errDiskBroken}})
+	if b.flusher.journal.Fits(1, 10) || b.flusher.journal.Drainable() {
+		t.Error("the journal goes on")
+	}
+}

@@ -309,6 +309,10 @@ func (j *Journal) put(x *journalFile, pos int64) error {
 	return x.f.Sync()
 }
 
+// Keep ends the journal and leaves its files as they are for the next start, in the flusher: a sync of a segment failed, so that what a
+// frame holds of it may be nowhere else, and a later sync of the same file would find nothing to write and call that durable.
+func (j *Journal) Keep(err error) { _ = j.fail(err) }
+
 func (j *Journal) fail(err error) error {
 	j.err = fmt.Errorf("flush journal: %w", err)
 	return j.err

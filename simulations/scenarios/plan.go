@@ -115,6 +115,10 @@ func drawGroups(p *Plan, s *sim.Stream) {
 	}
 	p.Span = s.Duration(4*time.Second, 12*time.Second)
 	p.Rot, p.Coordinators = 0, true // what is lost of the coordinator's own log would end its transactions for good
+	c.Migrants, c.RegexMembers = some(0.4, 4), some(0.3, 3)
+	if tellers := some(0.5, 2); c.Copiers > 0 {
+		c.Tellers = tellers
+	}
 }
 
 // drawCompaction makes a plan one of compacted topics.
