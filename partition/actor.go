@@ -232,6 +232,7 @@ func (a *replicaActor) fail(ctx *actors.Context, err error) {
 		return
 	}
 	a.ending = failed
+	ctx.Send(a.flusher, keepJournal{err: err})
 	a.abandon(ctx, protocol.KafkaStorageError, err.Error())
 	ctx.StopSelf()
 }

@@ -67,6 +67,10 @@ type flusher struct {
 	small    []*flush         // wait for the journal
 	frame    []*flush         // in the journal, by the write that is under way
 	draining bool
+	// The drained file is freed when the syncs have ended that were under way when the drain ended (drainAwaits): one that
+	// fails may have been told what the drain was not told.
+	drainDone   bool
+	drainAwaits []*flush
 	// drainFrom is when a drain may be tried again that found the disk full; monotonic.
 	drainFrom time.Duration
 
@@ -95,6 +99,12 @@ type quiesced struct {
 type beginJournal struct {
 	control
 	journal *storage.Journal
+}
+
+// keepJournal says that a log went offline: what the journal holds of it may be nowhere else.
+type keepJournal struct {
+	control
+	err error
 }
 
 // begunJournal, framed and drained are results of an Offload.
@@ -132,6 +142,10 @@ func (f *flusher) Receive(ctx *actors.Context, msg any) {
 		f.drained(ctx, m)
 	case *beginJournal:
 		f.beginJournal(ctx, m.journal)
+	case keepJournal:
+		if f.journal != nil {
+			f.journal.Keep(m.err)
+		}
 	case *begunJournal:
 		f.begunJournal(ctx, m)
 	case *quiesce:
@@ -294,13 +308,28 @@ func (f *flusher) startDrain(ctx *actors.Context) {
 
 // drained goes on with the journal. If the segment files could not be synced nobody can say what of the logs is in them.
 func (f *flusher) drained(ctx *actors.Context, m *drained) {
-	f.draining = false
-	f.journal.Drained(m.err)
 	switch {
 	case isNoSpace(m.err):
-		f.drainFrom = ctx.Mono() + flushRetry
+		f.draining, f.drainFrom = false, ctx.Mono()+flushRetry
 	case m.err != nil:
+		f.draining = false
+		f.journal.Keep(m.err)
 		ctx.Send(f.host, &flusherLost{flusher: ctx.Self(), err: m.err})
+	default:
+		f.drainDone, f.drainAwaits = true, slices.Concat(f.running, f.round)
+		f.endDrain(nil)
+	}
+}
+
+// endDrain frees the drained file if no sync is awaited any more; ended are some that have.
+func (f *flusher) endDrain(ended []*flush) {
+	if !f.drainDone {
+		return
+	}
+	f.drainAwaits = slices.DeleteFunc(f.drainAwaits, func(m *flush) bool { return slices.Contains(ended, m) })
+	if len(f.drainAwaits) == 0 {
+		f.draining, f.drainDone = false, false
+		f.journal.Drained()
 	}
 }
 
@@ -328,6 +357,7 @@ func (f *flusher) synced(ctx *actors.Context, m *syncedLogs) {
 		ctx.Logger().Error("flush failed, the logs it covered go offline", slog.String("dir", f.dir), slog.Int("logs", len(m.logs)),
 			slog.Any("error", m.err))
 	}
+	f.endDrain(m.logs)
 	for _, l := range m.logs {
 		ctx.Send(l.from, &flushed{task: l.task, err: m.err})
 	}

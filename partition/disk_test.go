@@ -269,3 +269,25 @@ func TestFailedSyncKeepsTheJournal(t *testing.T) {
 		t.Error("the journal goes on")
 	}
 }
+
+// A sync that began before the end of a drain may hear of a failure that the drain did not hear of: the file is free when it has ended well.
+func TestDrainAwaitsSyncsBesideIt(t *testing.T) {
+	for _, err := range []error{nil, errDiskBroken} {
+		b := newBasin(t)
+		flushes := b.journaling(3, 4<<10)
+		b.flusher.take(flushes[0].(*flush))
+		b.deliver(nil) // no room but in the other file
+		b.run()
+		b.flusher.draining = true
+		beside := flushes[1].(*flush)
+		b.flusher.running = []*flush{beside}
+		b.Deliver(&drained{})
+		if !b.flusher.draining {
+			t.Fatal("the drain has ended before the sync beside it")
+		}
+		b.Deliver(&syncedLogs{logs: []*flush{beside}, err: err})
+		if fits := b.flusher.journal.Fits(1, 10); b.flusher.draining || fits != (err == nil) {
+			t.Errorf("%v: draining %v, room %v", err, b.flusher.draining, fits)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -127,6 +128,9 @@ func (h *Host) quiesced(_ *actors.Context, m *quiesced) {
 // giveUp leaves a partition offline until the node restarts. It stays in the Table, where everybody can see why.
 func (h *Host) giveUp(ctx *actors.Context, p *hosted, fault protocol.Fault) {
 	p.state = offline
+	if p.incarnation > 0 {
+		ctx.Send(p.dir.place.flusher, keepJournal{err: errors.New(fault.Reason)})
+	}
 	ctx.Logger().Error("partition is offline", slog.String("topic", p.lead.TopicName), slog.String("partition", p.tp.String()),
 		slog.String("dir", p.dir.name), slog.String("reason", fault.Reason))
 	v := &View{Err: fault.Code, Reason: fault.Reason, Config: p.config, LeaderEpoch: p.lead.LeaderEpoch}

@@ -165,11 +165,11 @@ func (w *crashWorld) drainStep() error {
 	if !w.journal.Drainable() {
 		return nil
 	}
-	err := w.journal.Drain()()
-	w.journal.Drained(err)
-	if err != nil {
+	if err := w.journal.Drain()(); err != nil {
+		w.journal.Keep(err)
 		return w.l.goOffline(err) // as the flusher does with all logs
 	}
+	w.journal.Drained()
 	return nil
 }
 

@@ -408,9 +408,9 @@ func (j *Journal) add(t *FlushTask) bool {
 // Drainable reports whether a file waits to be drained.
 func (j *Journal) Drainable() bool { return j.err == nil && j.files[1-j.active].drain }
 
-// Drain returns the work of making durable in the segment files what the full file holds, for any goroutine, beside Write. After an error
-// the caller takes the logs offline: the segment files may lack what was acknowledged, and the journal is what the next start recovers it
-// from. The outcome goes to Drained.
+// Drain returns the work of making durable in the segment files what the full file holds, for any goroutine, beside Write. Success
+// is reported by Drained. After an error, unless the disk is full, the caller calls Keep and takes the logs offline: the segment files may
+// lack what was acknowledged, and the journal is what the next start recovers it from.
 func (j *Journal) Drain() (work func() error) {
 	segments, files := j.files[1-j.active].segments, j.fs
 	return func() error {
@@ -431,13 +431,9 @@ func (j *Journal) Drain() (work func() error) {
 	}
 }
 
-// Drained notes the outcome of Drain, in the flusher. A full disk only means that it is to be tried again.
-func (j *Journal) Drained(err error) {
-	if isNoSpace(err) {
-		return
-	}
-	if err != nil {
-		_ = j.fail(err)
+// Drained frees the full file, in the flusher: the work of Drain has succeeded, and no other sync that began before its end has failed.
+func (j *Journal) Drained() {
+	if j.err != nil {
 		return
 	}
 	x := &j.files[1-j.active]

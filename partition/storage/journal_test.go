@@ -146,8 +146,7 @@ func TestJournalFilesTakeTurns(t *testing.T) {
 	if frames != 7 { // one page of the first file is the mark that it is empty
 		t.Fatalf("%d frames", frames)
 	}
-	work := x.j.Drain()
-	x.j.Drained(work())
+	x.drain()
 	if !x.j.Fits(1, 20) {
 		t.Fatal("a drained file is not free")
 	}
@@ -158,7 +157,7 @@ func TestJournalFilesTakeTurns(t *testing.T) {
 		for range 9 {
 			x.mustAppend(30)
 			if x.j.Drainable() {
-				x.j.Drained(x.j.Drain()())
+				x.drain()
 			}
 			x.write0()
 		}
@@ -168,6 +167,14 @@ func TestJournalFilesTakeTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func (x *journaled) drain() {
+	x.t.Helper()
+	if err := x.j.Drain()(); err != nil {
+		x.t.Fatal(err)
+	}
+	x.j.Drained()
 }
 
 // write0 is write, or Run if the journal cannot.
