@@ -85,6 +85,9 @@ func (a *replicaActor) answerRound(ctx *actors.Context) {
 	switch {
 	case a.ending != serving:
 		out.Fault = a.fault()
+	case a.replacing != nil || a.log.Replacing():
+		// Its files have the provisional names that another segment of the same base would get.
+		out.Fault = protocol.Fault{Code: protocol.KafkaStorageError, Reason: "what was compacted before is not in place yet"}
 	case m.partition != a.handle.Partition || !a.config.Compact:
 		out.Fault = protocol.Fault{Code: protocol.PolicyViolation, Reason: "cleanup.policy does not include compact"}
 	default:

@@ -246,6 +246,11 @@ func TestReplacementWaitsForSnapshotAndFlush(t *testing.T) {
 	if !s.actor.log.Replacing() || s.actor.handle.View().Log.Size() != s.actor.log.Size() {
 		t.Fatal("not replaced, or not published")
 	}
+	// Another round would use the names of the files that wait. Found by the simulator: groups 100588.
+	again := &beginRound{Head: protocol.Head{ReplyTo: clientPID, ID: 72}, partition: tp0, upTo: s.actor.log.Replaceable()}
+	if begun := actortest.Take[*roundBegun](t, s.Deliver(again)); !begun.Failed() {
+		t.Errorf("a round has begun: %+v", begun)
+	}
 	answered := actortest.Take[*segmentsReplaced](t, s.flush(effects))
 	if answered.Failed() || !answered.taken || answered.ID != 71 || s.actor.log.Replacing() {
 		t.Errorf("answered %+v", answered)

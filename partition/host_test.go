@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -256,5 +257,22 @@ func TestUnreadableDirectoryKeepsItsCheckpoints(t *testing.T) {
 	}
 	if got, err := storage.ReadOffsets(fsys, storage.LogStartsName); err != nil || len(got) != 1 || got[0] != starts[0] {
 		t.Errorf("log starts %v, %v", got, err)
+	}
+}
+
+// What a journal holds was acknowledged: without it none of the logs is opened.
+func TestUnreadableJournalIsTheFailureOfItsDirectory(t *testing.T) {
+	fsys, err := osenv.New().OpenFS(t.TempDir())
+	if err == nil {
+		err = fsys.Mkdir(storage.DirName(tp0))
+	}
+	if err == nil {
+		err = fsys.Mkdir("flush-journal-0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := scan(&logDir{name: "data", fs: fsys}, slog.New(slog.DiscardHandler)); s.err == nil || len(s.found) > 0 {
+		t.Errorf("error %v, %d logs are to be opened", s.err, len(s.found))
 	}
 }

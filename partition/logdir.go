@@ -82,6 +82,7 @@ func scan(d *logDir, logger *slog.Logger) *scanned {
 		s.err = s.readJournal(d.fs, logger)
 	}
 	if s.err != nil {
+		clear(s.found) // nothing of it is to be opened
 		logger.Error("log directory cannot be read", slog.String("dir", d.name), slog.Any("error", s.err))
 	}
 	return s
