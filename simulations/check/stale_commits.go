@@ -24,12 +24,16 @@ func staleCommits(x *Index) (out []Anomaly) {
 	}
 	newest := map[register]*GroupOp{}
 	ids := map[told]*GroupOp{}
+	founded := map[string]*GroupOp{}
 	events := x.H.byInvocation()
 	answers := assignments(events)
 	for _, op := range events {
 		for len(answers) > 0 && answers[0].Complete < op.Invoked {
 			a := answers[0]
 			answers = answers[1:]
+			if f := founded[a.Group]; f != nil && a.Invoked < f.Invoked {
+				continue // an answer that came late, of the group before
+			}
 			for _, key := range a.Partitions {
 				r := register{a.Group, key}
 				if n := newest[r]; n == nil || n.Generation <= a.Generation {
@@ -41,6 +45,7 @@ func staleCommits(x *Index) (out []Anomaly) {
 			}
 		}
 		if op.Func == FoundGroup {
+			founded[op.Group] = op
 			maps.DeleteFunc(newest, func(r register, _ *GroupOp) bool { return r.group == op.Group })
 			maps.DeleteFunc(ids, func(t told, _ *GroupOp) bool { return t.group == op.Group })
 		}
