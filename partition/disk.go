@@ -279,7 +279,7 @@ func (f *flusher) startFrame(ctx *actors.Context) {
 // framed tells whoever was in the frame. What the journal could not take goes the other way.
 func (f *flusher) framed(ctx *actors.Context, m *framed) {
 	f.journal.Written(m.err)
-	if m.err != nil {
+	if m.err != nil && !isNoSpace(m.err) {
 		ctx.Logger().Warn("the flush journal could not be written; flushes take longer", slog.String("dir", f.dir), slog.Any("error", m.err))
 	}
 	if f.observe != nil {
