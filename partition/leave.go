@@ -155,7 +155,7 @@ func (h *Host) unclean(d *logDir) int {
 		n++
 	}
 	h.partitions.Scan(func(p *hosted) bool {
-		if p.dir == d && !(p.state == gone && !p.unclean) && !(p.state == opens && p.incarnation == 0 && d.clean) {
+		if p.dir == d && !(p.state == gone && !p.unclean) && !(p.state == opens && p.incarnation == 0 && (d.clean || p.create)) {
 			n++
 		}
 		return true

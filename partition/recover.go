@@ -95,6 +95,9 @@ func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 		out.err = err
 		return out
 	}
+	if o.config.Durability == protocol.DurabilityOS && !out.recovered.Clean {
+		producers.Distrust()
+	}
 	out.actor = newReplicaActor(p, o, log, producers)
 	out.actor.snapshotBytes, out.actor.snapshotAt = replayed, snapshotAt
 	_, err = p.fs.Stat(options.Dir + "/" + metadataName)

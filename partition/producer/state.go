@@ -63,6 +63,7 @@ type entry struct {
 	coordinatorEpoch int32 // of the last marker
 	timestamp        int64 // milliseconds, of the last batch or marker
 	txnFirst         int64 // first offset of the open transaction
+	restored         bool  // the open transaction is from before the start, and perhaps over; see Distrust
 	batches          [WindowBatches]batch
 	count            int   // of batches, the oldest first
 	next             int32 // sequence to come first, while there are no batches of this epoch
@@ -121,6 +122,7 @@ func (s *State) Apply(h Header, base, last, ts int64) {
 	e.enter(h.Epoch)
 	e.timestamp = ts
 	e.remember(batch{h.LastSequence, int32(last - base), last, ts})
+	e.restored = false
 	if h.Transactional && e.txnFirst == noOffset {
 		e.txnFirst = base
 		if n := len(s.open); n > 0 && s.open[n-1].first >= base {

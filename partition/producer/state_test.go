@@ -511,3 +511,28 @@ func BenchmarkCheckAndApply(b *testing.B) {
 		}
 	}
 }
+
+// After a power loss under durability=os an open transaction may be over: the next batch is asked about, further ones are not.
+func TestDistrustedTransactionIsAskedAboutOnce(t *testing.T) {
+	l := newLog()
+	h := Header{1, 3, 0, 0, true}
+	l.Apply(h, 0, 0, 1)
+	next := Header{1, 3, 1, 1, true}
+	if l.Begins(next) {
+		t.Fatal("an open transaction is asked about")
+	}
+	l.Distrust()
+	if !l.Begins(next) || l.Begins(Header{1, 3, 1, 1, false}) {
+		t.Fatal("a distrusted one is not, or a batch of none is")
+	}
+	l.Apply(next, 1, 1, 1)
+	if l.Begins(Header{1, 3, 2, 2, true}) {
+		t.Error("asked about twice")
+	}
+	l.Distrust()
+	l.ApplyMarker(Marker{1, 3, true, 1}, 2, 1)
+	l.Apply(Header{1, 3, 2, 2, true}, 3, 3, 1)
+	if l.Begins(Header{1, 3, 3, 3, true}) {
+		t.Error("the transaction after it is distrusted")
+	}
+}

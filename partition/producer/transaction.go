@@ -65,7 +65,7 @@ func (s *State) ApplyMarker(m Marker, at, ts int64) (c Completed, ok bool) {
 	u.ended, u.open, u.decided = true, slices.Clone(s.open), slices.Clone(s.decided)
 
 	c = Completed{ProducerID: m.ProducerID, First: e.txnFirst, Last: at, Aborted: !m.Commit}
-	e.txnFirst = noOffset
+	e.txnFirst, e.restored = noOffset, false
 	i, found := s.findOpen(c.First)
 	invariant.Check(found, "producer %d ends a transaction from %d that is not open", m.ProducerID, c.First)
 	s.open = slices.Delete(s.open, i, i+1)

@@ -6,13 +6,21 @@ import (
 
 // Begins reports whether the batch would begin a transaction in this log, which is when its coordinator must be asked (KIP-890): it is
 // transactional, and its producer has no transaction of the same epoch open here. One of an older epoch may be over without its marker
-// having come yet. Source: UnifiedLog.hasOngoingTransaction.
+// having come yet, and so may one that Distrust concerns. Source: UnifiedLog.hasOngoingTransaction.
 func (s *State) Begins(h Header) bool {
 	if h.ProducerID < 0 || !h.Transactional {
 		return false
 	}
 	e := s.entries[h.ProducerID]
-	return e == nil || e.txnFirst == noOffset || e.epoch != h.Epoch
+	return e == nil || e.txnFirst == noOffset || e.epoch != h.Epoch || e.restored
+}
+
+// Distrust says that the log may have lost its newest markers, as a power loss does to it under durability=os: what is open may be over, and
+// its producer fenced, so that the next batch of each is one to ask about. (Kafka takes it without asking.)
+func (s *State) Distrust() {
+	for _, t := range s.open {
+		s.entries[t.producer].restored = true
+	}
 }
 
 // Guard changes with every marker of the producer. Who asks the coordinator whether a transaction is going on (KIP-890) remembers it
