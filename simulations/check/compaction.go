@@ -72,12 +72,17 @@ func (p *Partition) skippable(x *Index, log *Log, after, before int64) bool {
 // unstable records hold a compacted partition to, where they forgive only what a newer record of the key replaced. What they forgive of
 // tombstones is held here: compaction removes a tombstone only when everything before it is gone. Offsets that were given anew, and
 // records that changed, are the business of the checks of offsets.
-func resurrections(_ *Index, p *Partition) (out []Anomaly) {
+//
+// A tombstone of a transaction whose end nobody knows, and of which nobody saw anything, deleted perhaps nothing.
+func resurrections(x *Index, p *Partition) (out []Anomaly) {
 	if p.newer == nil || !p.Finished {
 		return nil
 	}
 	for _, e := range p.Last().Entries {
 		last := p.newer.last[KeyOf(e.Value)]
+		if t := x.txnOf(last.Value); last.By != nil && t != nil && !t.committed() && t.visible == nil {
+			continue
+		}
 		if p.FinalRead[e.Value] && IsTombstone(last.Value) && !p.FinalRead[last.Value] && e.Offset < last.Offset && last.By.Outcome == OK {
 			out = append(out, p.anomaly(Resurrected, "value %d at offset %d is in the final read, the tombstone %d of its key at %d (%v) is not", e.Value, e.Offset, last.Value, last.Offset, last.By))
 		}

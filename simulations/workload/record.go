@@ -211,7 +211,7 @@ func decodeRecord(b *kmsg.RecordBatch, r *kmsg.Record, t *Topic, padMax int) fet
 	if (b.Attributes&8 != 0) != t.LogAppendTime {
 		f.Damage = fmt.Sprintf("timestamp type bit %v", b.Attributes&8 != 0)
 	}
-	if t.Compacted && r.Value == nil {
+	if r.Value == nil { // also where a topic that was compacted is made again without
 		f.tombstone(b, r)
 		return f
 	}
