@@ -19,7 +19,7 @@ func TestErrorAtEveryOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 3; at <= whole.fs.ops; at++ {
+	for at := 3; at <= whole.fs.ops; at += stride {
 		w, err := runScript(t, 0, 200, func(w *crashWorld) error {
 			w.fs.fail = failOnce(w.fs, at, syscall.EIO)
 			return crashScript(w)
@@ -74,7 +74,7 @@ func failOnce(files *memFS, n int, err error) func(op, name string) (int, error)
 // goes on, and what is in the log at the end survives. Only a restart that was interrupted takes the log offline, until Open ends it.
 func TestFullDiskAtEveryOperation(t *testing.T) {
 	for seed := range uint64(6) {
-		for at := 3; ; at++ {
+		for at := 3; ; at += stride {
 			w, err := runScript(t, 0, 200, func(w *crashWorld) error {
 				return w.patiently(at, rand.New(rand.NewPCG(seed, 3)))
 			})

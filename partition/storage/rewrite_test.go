@@ -141,7 +141,7 @@ func TestReplacedSegmentsSurviveCrashes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for stop := 1 + int(seed)%2; stop <= whole.fs.ops+1; stop += 2 {
+		for stop := 1 + int(seed)%2; stop <= whole.fs.ops+1; stop += 2 * stride {
 			w, err := runScript(t, stop, 200, script)
 			if err != nil && !errors.Is(err, errStopped) {
 				t.Fatalf("seed %d stopped at %d: %v", seed, stop, err)
