@@ -288,7 +288,7 @@ func (t *FlushTask) storeIndex(s *flushSegment) error {
 func (s *flushSegment) sync() error {
 	f, err := s.file.pin()
 	if errors.Is(err, errGone) {
-		return s.syncGone()
+		return s.syncAside()
 	}
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", s.path(logSuffix), err)
@@ -297,24 +297,6 @@ func (s *flushSegment) sync() error {
 	// Before the sync: what is written while it runs stays dirty.
 	s.file.setDirty(false)
 	if err := f.Sync(); err != nil && !mutation.Is(mutation.SwallowSyncError) {
-		return fmt.Errorf("syncing %q: %w", s.path(logSuffix), err)
-	}
-	return nil
-}
-
-func (s *flushSegment) syncGone() error {
-	f, err := s.file.files.fs.Open(s.path(logSuffix), true)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("opening %q: %w", s.path(logSuffix), err)
-	}
-	err = f.Sync()
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
 		return fmt.Errorf("syncing %q: %w", s.path(logSuffix), err)
 	}
 	return nil

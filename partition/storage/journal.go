@@ -442,8 +442,8 @@ func (j *Journal) Drained() {
 	x.segments, x.drain = x.segments[:0], false
 }
 
-// syncAside makes the records of s durable through a descriptor of its own: a failure to write is then reported to the flush tasks of the
-// log as well (errseq_t), whoever syncs first.
+// syncAside makes the records of s durable through a descriptor of its own, if its file is still there: also when the segment was dropped,
+// and so that a failure to write is reported to the flush tasks of the log as well (errseq_t), whoever syncs first.
 func (s *segment) syncAside() error {
 	f, err := s.file.files.fs.Open(s.path(logSuffix), true)
 	if errors.Is(err, fs.ErrNotExist) {
