@@ -83,10 +83,6 @@ func (g *groupActor) migrated(ctx *actors.Context, f *flown) {
 	if machine == nil {
 		return
 	}
-	now := g.now(ctx)
-	machine.Loaded(now, &g.out)
-	if g.classic != nil {
-		g.classic.Rebalance(now, &g.out)
-	}
+	machine.Loaded(g.now(ctx), &g.out)
 	g.finish(ctx, g, machine)
 }

@@ -51,6 +51,7 @@ type Group struct {
 	protocolType string  // empty until somebody joins
 	protocol     *string // chosen by vote; nil without members
 	leader       string  // member id; empty without members. Invariant: a member, if there are members
+	unled        bool    // the record names no leader: a rebalance is due, whatever happens
 	since        int64   // when the state began, in milliseconds of wall time; -1 if not known
 	members      []*member
 	logged       bool // the log knows of the group

@@ -26,8 +26,9 @@ func (g *Group) Protocol() string {
 
 // FromMembers is a group that goes on with members of a group of the consumer protocol (KIP-848, downgrade). The generation is its
 // epoch. The record must be appended together with the tombstones of the other group; then, as with any record, Replay and instead of
-// Appended Loaded, and Rebalance unless the members go on as they are. Members that share no protocol, or have none, make no group:
-// then ok is false. Source: ClassicGroup.fromConsumerGroup, GroupMetadataManager.convertToClassicGroup.
+// Appended Loaded. It names no leader, so that whoever loads it begins a rebalance, also after a crash: what the member had that is gone
+// belongs to nobody (in Kafka, which only begins one here, until something else does). Members that share no protocol, or have none, make
+// no group: then ok is false. Source: ClassicGroup.fromConsumerGroup, GroupMetadataManager.convertToClassicGroup.
 func FromMembers(groupID string, cfg Config, now step.Now, generation int32, members []Member) (g *Group, record step.Record, ok bool) {
 	g = New(groupID, cfg)
 	g.generation, g.protocolType, g.since = generation, consumerType, now.Wall.UnixMilli()
@@ -50,5 +51,6 @@ func FromMembers(groupID string, cfg Config, now step.Now, generation int32, mem
 	}
 	g.protocol, g.state = &chosen, stable
 	g.readTopics()
+	g.unled = true
 	return g, Record(groupID, g.metadata()), true
 }

@@ -174,10 +174,3 @@ func (g *Group) syncPhaseEnds(now step.Now, out *step.Out) {
 	}
 	g.prepare(now, out)
 }
-
-// Rebalance begins one from outside: after a group of the consumer protocol was turned into this one.
-func (g *Group) Rebalance(now step.Now, out *step.Out) {
-	if g.state == stable || g.state == completing {
-		g.prepare(now, out)
-	}
-}

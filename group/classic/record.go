@@ -113,6 +113,7 @@ func (g *Group) recordOfAssigned(assignments []protocol.MemberAssignment) step.R
 		given[a.MemberID] = a.Assignment
 	}
 	said := g.metadata()
+	said.Leader = g.leader // with that no rebalance is due any more
 	for i := range said.Members {
 		said.Members[i].Assignment = given[said.Members[i].MemberID]
 	}
@@ -123,7 +124,7 @@ func (g *Group) recordOfAssigned(assignments []protocol.MemberAssignment) step.R
 func (g *Group) recordOfReplaced(old, by *member) step.Record {
 	said := g.metadata()
 	said.Members[slices.Index(g.members, old)] = by.said(*g.protocol)
-	if g.leader == old.id {
+	if said.Leader == old.id {
 		said.Leader = by.id
 	}
 	return Record(g.id, said)
@@ -138,6 +139,9 @@ func (g *Group) recordOfEmpty(now step.Now) step.Record {
 func (g *Group) metadata() Metadata {
 	out := Metadata{ProtocolType: g.protocolType, Generation: g.generation, Protocol: g.protocol, Leader: g.leader, Since: g.since,
 		Members: make([]Member, len(g.members))}
+	if g.unled {
+		out.Leader = ""
+	}
 	for i, m := range g.members {
 		out.Members[i] = m.said(*g.protocol)
 	}

@@ -50,6 +50,7 @@ func (g *Group) apply(in Metadata) {
 	for _, m := range old {
 		invariant.Check(m.join == nil && m.sync == nil, "member %q of group %q left with a parked command", m.id, g.id)
 	}
+	g.unled = in.Leader == "" && len(g.members) > 0
 	if len(g.members) > 0 && g.byID[g.leader] == nil {
 		g.leader = g.members[0].id
 	}
@@ -80,13 +81,14 @@ func (g *Group) restore(m *member, said Member) {
 	}
 }
 
-// Loaded begins the sessions of the members found in the log. A group over group.max.size rebalances, and then gets smaller.
+// Loaded begins the sessions of the members found in the log. A group over group.max.size rebalances, and then gets smaller; one whose
+// record names no leader rebalances, too (FromMembers).
 // Source: GroupMetadataManager.onLoaded.
 func (g *Group) Loaded(now step.Now, out *step.Out) {
 	for _, m := range g.members {
 		g.live(now, m, m.sessionTimeout)
 	}
-	if g.cfg.MaxSize > 0 && len(g.members) > g.cfg.MaxSize {
+	if g.unled || g.cfg.MaxSize > 0 && len(g.members) > g.cfg.MaxSize {
 		g.prepare(now, out)
 	}
 }
