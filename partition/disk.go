@@ -148,6 +148,10 @@ func (f *flusher) Receive(ctx *actors.Context, msg any) {
 		}
 	case *begunJournal:
 		f.begunJournal(ctx, m)
+	case actors.Stopping:
+		if f.journal != nil && len(f.frame) == 0 {
+			f.journal.Close()
+		}
 	case *quiesce:
 		f.quiescing = append(f.quiescing, m)
 		f.tellQuiesced(ctx)

@@ -142,7 +142,11 @@ func (l *Log) flushTask(all bool) *FlushTask {
 // offerToJournal notes what a journal would have to hold to make the task durable, if that is a piece of the active segment and nothing
 // else. From then on a truncation below the end must be written down, or the journal would undo it at the next start.
 func (l *Log) offerToJournal(t *FlushTask) {
-	if len(t.segments) != 1 || len(t.aborted) > 0 || t.dir || t.parent || t.Housekeeping() || !l.isPartition || l.unsettled {
+	if len(t.segments) != 1 || len(t.aborted) > 0 || t.dir || t.parent || t.Housekeeping() || !l.isPartition {
+		return
+	}
+	if l.unsettled > 0 {
+		l.unsettled--
 		return
 	}
 	if l.config.Durability != protocol.DurabilityDisk {

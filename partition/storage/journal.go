@@ -318,6 +318,13 @@ func (j *Journal) fail(err error) error {
 	return j.err
 }
 
+// Close lets go of the files; no Write may be under way.
+func (j *Journal) Close() {
+	for i := range j.files {
+		_ = j.files[i].f.Close() // what must be durable was synced
+	}
+}
+
 // Fits reports whether a frame for tasks that flush so many bytes has room now. It may turn to the other file for that.
 func (j *Journal) Fits(tasks int, bytes int64) bool {
 	need := alignPage(frameHeaderSize + int64(tasks)*frameEntrySize + bytes)

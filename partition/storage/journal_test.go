@@ -104,8 +104,21 @@ func TestRunSettlesWhatWasJournaled(t *testing.T) {
 	if task.JournalBytes() != 0 {
 		t.Fatal("a log that is to be settled is offered to the journal")
 	}
-	if err := x.l.Flushed(task, task.Run()); err != nil || !x.l.Settled() {
+	if err := x.l.Flushed(task, task.Run()); err != nil {
 		t.Fatal(err)
+	}
+	for i, journaled := range []bool{false, true} { // whoever wanted it may have gone: it is not asked again
+		x.mustAppend(60)
+		task := x.l.FlushTask()
+		if journaled != (task.JournalBytes() > 0) {
+			t.Fatalf("task %d after that: %d bytes for the journal", i, task.JournalBytes())
+		}
+		if err := x.l.Flushed(task, task.Run()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !x.l.Settled() {
+		t.Fatal("not settled")
 	}
 	x.fs = x.fs.powerLoss(keepNone, 64)
 	o := recoverOptions(t, x.fs, 200)

@@ -102,7 +102,7 @@ type Log struct {
 	// flushedAt is the place of flushed, if it is known.
 	flushedAt place
 	durable   Position
-	unsettled bool // see Settled
+	unsettled int8 // of the next tasks that only Run can do; see Settled
 	// isPartition says that dir is named after a partition; a journal knows logs by that.
 	isPartition bool
 	// published is the highest offset of any Position given out: a truncation below it must be written down first.

@@ -46,10 +46,15 @@ func (l *Log) Replaceable() int64 { return l.durable.Segment }
 func (l *Log) Replacing() bool { return len(l.installs) > 0 }
 
 // Settled reports whether the files hold everything that was flushed, which Replace needs: it raises Position.Lowered, and with that voids
-// what a journal holds. If not, the next FlushTask is one that only Run can do.
+// what a journal holds. If not, the next two FlushTasks are such that only Run can do: the first one settles the log, and the second may be
+// under way already when the caller asks again.
 func (l *Log) Settled() bool {
-	l.unsettled = l.durable.Offset < l.flushed || l.flight != nil && l.flight.from >= 0
-	return !l.unsettled
+	if l.durable.Offset < l.flushed || l.flight != nil && l.flight.from >= 0 {
+		l.unsettled = 2
+		return false
+	}
+	l.unsettled = 0
+	return true
 }
 
 // Replace lets a rewritten segment take the place of the ones it was made of: for readers now, on the disk by the next FlushTask. A
