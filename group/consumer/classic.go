@@ -173,7 +173,7 @@ func (g *Group) syncClassic(now step.Now, c *protocol.SyncGroup, out *step.Out) 
 	}
 	m.sessionEnds, m.revokeEnds = now.Mono+g.sessionTimeout(m), step.Never
 	answer := c.Failed(protocol.None).(*protocol.GroupSynced)
-	answer.ProtocolType, answer.ProtocolName, answer.Assignment = c.ProtocolType, c.ProtocolName, g.classicAssignment(m)
+	answer.ProtocolType, answer.ProtocolName, answer.Assignment = c.ProtocolType, c.ProtocolName, g.classicAssignment(m, m.assigned)
 	reply(out, c, c.ReplyTo, answer)
 }
 
@@ -205,13 +205,13 @@ func (g *Group) waits(m *member) bool {
 	return false
 }
 
-// classicAssignment is what m has in the form of the consumers' own protocol, of the version in which it speaks.
-func (g *Group) classicAssignment(m *member) []byte {
+// classicAssignment is what m has, in the form of the consumers' own protocol and of the version in which it speaks.
+func (g *Group) classicAssignment(m *member, has holding) []byte {
 	a := kmsg.NewConsumerMemberAssignment()
 	if len(m.classic.protocols) > 0 && len(m.classic.protocols[0].Metadata) >= 2 {
 		a.Version = int16(binary.BigEndian.Uint16(m.classic.protocols[0].Metadata))
 	}
-	for _, t := range m.assigned {
+	for _, t := range has {
 		if topic, ok := g.img.TopicByID(t.topic); ok {
 			a.Topics = append(a.Topics, kmsg.ConsumerMemberAssignmentTopic{Topic: topic.Name, Partitions: t.partitions})
 		}
@@ -351,7 +351,8 @@ func (g *Group) Downgrade() bool {
 	return g.downgrade && len(g.order) > 0 && !slices.ContainsFunc(g.order, func(m *member) bool { return m.classic == nil })
 }
 
-// ClassicMembers are the members as a classic group has them, and the epoch that becomes its generation.
+// ClassicMembers are the members as a classic group has them, and the epoch that becomes its generation. What a member was to give up and
+// may not know of yet is still its own, should the group come back before the rebalance ends in which it says so (Kafka gives it free).
 func (g *Group) ClassicMembers() (generation int32, members []ClassicMember) {
 	for _, m := range g.order {
 		if m.classic == nil {
@@ -360,7 +361,7 @@ func (g *Group) ClassicMembers() (generation int32, members []ClassicMember) {
 		members = append(members, ClassicMember{
 			MemberID: m.id, InstanceID: m.instanceID, ClientID: m.clientID, ClientHost: m.clientHost,
 			RebalanceTimeout: time.Duration(m.rebalanceTimeout) * time.Millisecond, SessionTimeout: g.sessionTimeout(m),
-			Protocols: m.classic.protocols, Assignment: g.classicAssignment(m),
+			Protocols: m.classic.protocols, Assignment: g.classicAssignment(m, m.assigned.union(m.revoking)),
 		})
 	}
 	if mutation.Is(mutation.EpochRestarts) {
