@@ -60,6 +60,14 @@ func (f faultFS) Open(name string, write bool) (env.File, error) {
 	return faultFile{file, f.faults}, nil
 }
 
+func (f faultFS) OpenDurable(name string) (env.DurableFile, error) {
+	file, err := f.Open(name, true)
+	if err != nil {
+		return nil, err
+	}
+	return env.SyncEach(file), nil
+}
+
 func (f faultFS) Create(name string) (env.File, error) {
 	file, err := f.FS.Create(name)
 	if err != nil {

@@ -60,6 +60,8 @@ var (
 type FS interface {
 	// Open opens an existing file for reading and, if write is set, for writing.
 	Open(name string, write bool) (File, error)
+	// OpenDurable opens an existing file for writes that are durable when they return.
+	OpenDurable(name string) (DurableFile, error)
 	// Create creates a file that must not exist, for reading and writing.
 	Create(name string) (File, error)
 	// Mkdir creates one directory; fs.ErrExist if it exists.
@@ -108,6 +110,30 @@ type File interface {
 	Sync() error
 	Size() (int64, error)
 	Close() error
+}
+
+// BlockSize is what a DurableFile is best written in, in bytes.
+const BlockSize = 4 << 10
+
+// DurableFile is written by one goroutine at a time. What WriteAt wrote without an error is durable, with the size of the file; after an
+// error it is as after one of File.Sync. Whole blocks at multiples of BlockSize cost least where something was written before: an
+// implementation may pass by the page cache for them. Other files of the same name see what was written.
+type DurableFile interface {
+	io.WriterAt
+	io.Closer
+}
+
+// SyncEach makes a DurableFile of any File: each write is followed by a Sync.
+func SyncEach(f File) DurableFile { return syncEach{f} }
+
+type syncEach struct{ File }
+
+func (f syncEach) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	if err != nil {
+		return n, err
+	}
+	return n, f.Sync()
 }
 
 // Descriptor is implemented by files that have a kernel file descriptor, for sendfile. f must not keep fd.

@@ -513,10 +513,13 @@ func TestRandomLivesSurviveCrashes(t *testing.T) {
 		}
 		r := rand.New(rand.NewPCG(seed, 7))
 		for range 10 {
-			stop := 3 + r.IntN(whole.fs.ops)
+			stop := 1 + r.IntN(whole.fs.ops+2)
 			w, err := runScript(t, stop, interval, script)
 			if err != nil && !errors.Is(err, errStopped) {
 				t.Fatalf("seed %d stopped at %d: %v", seed, stop, err)
+			}
+			if w.l == nil {
+				continue
 			}
 			for variant := range 7 {
 				checkCrash(t, w, stop, variant, interval)

@@ -23,7 +23,7 @@ const (
 	// before costs the file system no change of metadata, which is half of the cost of a sync.
 	journalAhead = 1 << 20
 	// journalPage aligns frames: a page that holds an acknowledged frame is never written again before its file is free.
-	journalPage = 4 << 10
+	journalPage = env.BlockSize
 
 	// drainAllFrom is the number of segments from which one syncfs replaces their fdatasyncs.
 	drainAllFrom = 24
@@ -56,7 +56,7 @@ type Journal struct {
 }
 
 type journalFile struct {
-	f       env.File
+	f       env.DurableFile
 	written int64 // bytes that were written before
 	// segments have bytes in frames of the file: to be synced before it is free again. known finds one among them.
 	segments []*segment
@@ -262,20 +262,30 @@ func (j *Journal) Begin() error {
 }
 
 func (j *Journal) open(i int) error {
-	f, err := j.fs.Open(journalNames[i], true)
+	name := journalNames[i]
+	there, err := j.fs.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		f, err = j.fs.Create(journalNames[i])
+		var f env.File
+		if f, err = j.fs.Create(name); err == nil {
+			err = f.Close()
+		}
 	}
 	if err != nil {
 		return err
 	}
-	size, err := f.Size()
+	f, err := j.openDurable(name)
 	if err != nil {
-		_ = f.Close()
 		return err
 	}
-	j.files[i] = journalFile{f: f, written: min(size, j.size) / journalPage * journalPage, known: map[*segment]struct{}{}}
+	j.files[i] = journalFile{f: f, written: min(there.Size, j.size) / journalPage * journalPage, known: map[*segment]struct{}{}}
 	return nil
+}
+
+func (j *Journal) openDurable(name string) (env.DurableFile, error) {
+	if mutation.Is(mutation.JournalUnsynced) {
+		return j.fs.Open(name, true)
+	}
+	return j.fs.OpenDurable(name)
 }
 
 // clear voids all frames, by an empty one of a new epoch at the beginning of each file.
@@ -300,13 +310,8 @@ func (j *Journal) put(x *journalFile, pos int64) error {
 		}
 		x.written = ahead
 	}
-	if _, err := x.f.WriteAt(j.frame, pos); err != nil {
-		return err
-	}
-	if mutation.Is(mutation.JournalUnsynced) {
-		return nil
-	}
-	return x.f.Sync()
+	_, err := x.f.WriteAt(j.frame, pos)
+	return err
 }
 
 // Keep ends the journal and leaves its files as they are for the next start, in the flusher: a sync of a segment failed, so that what a

@@ -225,6 +225,14 @@ func (m *memFS) SyncDir(name string) error {
 	return nil
 }
 
+func (m *memFS) OpenDurable(name string) (env.DurableFile, error) {
+	f, err := m.Open(name, true)
+	if err != nil {
+		return nil, err
+	}
+	return env.SyncEach(f), nil
+}
+
 func (m *memFS) SyncAll() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

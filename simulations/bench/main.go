@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -20,11 +21,15 @@ func main() {
 		}
 		return
 	}
+	debug.SetGCPercent(clientGCPercent)
 	if err := measure(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
+
+// clientGCPercent is GOGC of the clients in this program: they share the cores with the broker that is measured.
+const clientGCPercent = 800
 
 // helpers are the roles this program re-executes itself in.
 var helpers = map[string]func(dir string) error{

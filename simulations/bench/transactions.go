@@ -77,12 +77,13 @@ func transactions(b *process.Broker, topic string, producers int, warm, span tim
 			return err
 		}
 		var failed atomic.Pointer[error]
+		promise := func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
+		}
 		for i := range txnRecords {
-			cl.Produce(ctx, &kgo.Record{Value: value, Partition: int32(i % txnPartitions)}, func(_ *kgo.Record, err error) {
-				if err != nil {
-					failed.CompareAndSwap(nil, &err)
-				}
-			})
+			cl.Produce(ctx, &kgo.Record{Value: value, Partition: int32(i % txnPartitions)}, promise)
 		}
 		if err := cl.Flush(ctx); err != nil {
 			return err

@@ -253,6 +253,15 @@ func (f *filesystem) SyncDir(name string) error {
 	})
 }
 
+// OpenDurable implements env.FS.
+func (f *filesystem) OpenDurable(name string) (env.DurableFile, error) {
+	file, err := f.Open(name, true)
+	if err != nil {
+		return nil, err
+	}
+	return env.SyncEach(file), nil
+}
+
 // SyncAll implements env.FS: everything on the disk, as syncfs does.
 func (f *filesystem) SyncAll() error {
 	return f.opSized(OpSyncAll, ".", 0, func(n int) error {

@@ -287,3 +287,40 @@ func TestWritevAtAllocatesLittle(t *testing.T) {
 		t.Errorf("%v allocations a call", n)
 	}
 }
+
+func TestDurableWritesAreSeenByOthers(t *testing.T) {
+	f, _ := open(t)
+	if err := second(f.OpenDurable("journal")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("opening what is not there: %v", err)
+	}
+	write(t, f, "journal", "")
+	d, err := f.OpenDurable("journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	r, err := f.Open("journal", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var want []byte
+	for i, w := range []struct{ off, size, skew int }{
+		{0, 2 * env.BlockSize, 0}, {env.BlockSize, env.BlockSize, 1}, {100, 50, 0}, {3 * env.BlockSize, 64 << 10, 0}, {0, 0, 0},
+		{2 * env.BlockSize, 8 * env.BlockSize, 512}, {env.BlockSize, 3, 0}, {0, env.BlockSize, 8},
+	} {
+		p := bytes.Repeat([]byte{byte('a' + i)}, w.size+w.skew)[w.skew:]
+		if n, err := d.WriteAt(p, int64(w.off)); n != w.size || err != nil {
+			t.Fatalf("write %d: wrote %d, %v", i, n, err)
+		}
+		want = append(want, make([]byte, max(0, w.off+w.size-len(want)))...)
+		copy(want[w.off:], p)
+		got := make([]byte, len(want))
+		if n, err := r.ReadAt(got, 0); n != len(got) || err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("write %d: read back %d, %v, not what was written", i, n, err)
+		}
+		if size, err := r.Size(); size != int64(len(want)) || err != nil {
+			t.Errorf("write %d: size %d, %v; want %d", i, size, err, len(want))
+		}
+	}
+}

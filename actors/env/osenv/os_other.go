@@ -20,3 +20,12 @@ func (f *file) Reserve(int64, int64) error { return env.ErrUnsupported }
 func (f *file) Sync() error { return f.f.Sync() }
 
 func syncAll(*os.File) error { return env.ErrUnsupported }
+
+// OpenDurable implements env.FS.
+func (r *rooted) OpenDurable(name string) (env.DurableFile, error) {
+	f, err := r.Open(name, true)
+	if err != nil {
+		return nil, err
+	}
+	return env.SyncEach(f), nil
+}
