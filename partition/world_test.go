@@ -18,6 +18,9 @@ import (
 	"github.com/troupe-broker/troupe/actors/record"
 )
 
+// patience is how long a test waits for what must come, also on a machine that does much else.
+const patience = time.Minute
+
 // faults is what a test does to a disk. The zero value lets everything pass.
 type faults struct {
 	write, sync, syncAll atomic.Pointer[error] // returned by the calls, if set
@@ -187,7 +190,7 @@ func (w *world) crash() {
 	if w.system == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := w.system.Shutdown(ctx); err != nil {
 		w.t.Errorf("shutdown: %v", err)
@@ -207,7 +210,7 @@ func (w *world) stop() error {
 // ask sends a command and waits for its reply.
 func ask[R any](w *world, to actors.PID, msg actors.Command) R {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	reply, err := w.system.AskWait(ctx, to, msg)
 	if err != nil {
@@ -309,7 +312,7 @@ func batchOf(p producing) record.Batch {
 
 func (w *world) message(h *Handle, b record.Batch) *protocol.Produce {
 	return &protocol.Produce{
-		Partition: h.Partition, LeaderEpoch: protocol.NoLeaderEpoch, Acks: -1, Deadline: w.env.Clock.Mono() + 10*time.Second, Batch: b,
+		Partition: h.Partition, LeaderEpoch: protocol.NoLeaderEpoch, Acks: -1, Deadline: w.env.Clock.Mono() + patience, Batch: b,
 	}
 }
 
@@ -373,7 +376,7 @@ func read(t testing.TB, v *View, from int64, committed bool) (values []string) {
 // until waits for a condition that other goroutines bring about.
 func until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("in vain: %s", what)
 		}

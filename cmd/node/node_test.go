@@ -33,7 +33,7 @@ func onPorts(t *testing.T, dir, kafka, web string) Config {
 
 func stop(t *testing.T, n *Node) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := n.Stop(ctx); err != nil {
 		t.Fatal(err)

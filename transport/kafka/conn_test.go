@@ -79,7 +79,7 @@ func dial(t testing.TB, l *Listener) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { _ = nc.Close() })
 	return nc
 }
