@@ -392,6 +392,33 @@ func TestWhoWaitsWhileTheProtocolChangesJoinsAgainAsItself(t *testing.T) {
 	}
 }
 
+// TestAGroupChangesItsProtocolInItsFirstGeneration: the log knows nothing of the classic group, and nothing of it may be left either.
+func TestAGroupChangesItsProtocolInItsFirstGeneration(t *testing.T) {
+	w := newWorld(t)
+	w.topic("t", 2)
+	pid := w.coordinator("g")
+	if first := ask[*protocol.GroupJoined](w, pid, w.joining("g", "")); first.Failed() {
+		t.Fatalf("%+v", first)
+	}
+	waits := send[*protocol.GroupJoined](w, pid, w.joining("g", "")) // until the first has joined again
+	w.sim.RunFor(time.Second)
+	got := w.beat("g", "modern", 0)
+	if got.Failed() {
+		t.Fatalf("%+v", got)
+	}
+	w.until("the one that waits is answered", func() bool { return *waits != nil })
+	if left := ask[*protocol.GroupLeft](w, pid, &protocol.LeaveGroup{GroupID: "g", Members: []protocol.LeavingMember{{MemberID: (*waits).MemberID}}}); left.Failed() {
+		t.Fatalf("%+v", left)
+	}
+	if got := w.beat("g", "modern", -1); got.Failed() {
+		t.Fatalf("leaving: %+v", got)
+	}
+	w.until("the group is classic again", func() bool { w.sim.RunFor(time.Millisecond); return strings.HasPrefix(w.list(), "g Classic") })
+	if members := w.describe("g", true).Members; len(members) != 1 {
+		t.Errorf("%+v", members)
+	}
+}
+
 func TestAnEmptyGroupChangesItsProtocol(t *testing.T) {
 	w := newWorld(t)
 	w.topic("t", 2)

@@ -68,6 +68,9 @@ func (g *groupActor) downgrade(ctx *actors.Context) {
 
 // migrated begins to live by the other protocol. Who waits for the old one is told to join again, as the member it is.
 func (g *groupActor) migrated(ctx *actors.Context, f *flown) {
+	if g.consumer != nil {
+		g.classic = nil // in its first generation there is nothing in the log to be taken back, and Replay does not see it go
+	}
 	for i := range f.again {
 		if _, waits := g.parked[f.again[i].Command]; waits {
 			delete(g.parked, f.again[i].Command)
