@@ -40,7 +40,7 @@ func (s *System) Stats() Stats {
 // have served their purpose; all others are dead letters.
 func (s *System) refuse(to PID, msg any, why Refusal) {
 	switch m := msg.(type) {
-	case *pending, Terminated:
+	case *pending, alarm, requestDue, Terminated:
 		return
 	case *offloaded:
 		s.refuseResult(to, m)

@@ -50,9 +50,8 @@ const (
 
 // extras are what most actors do not have.
 type extras struct {
+	waits
 	build    func() Actor // until started
-	pending  map[uint64]*pending
-	peak     int // of pending, since it was last made
 	watchers []PID
 	failure  *Failure
 }
@@ -245,15 +244,26 @@ func (c *cell) deliver(msg any) {
 			return
 		}
 		msg = m.msg
+	case alarm:
+		c.ring()
+		return
+	case requestDue:
+		to, ok := c.answered(m.id)
+		if !ok {
+			return
+		}
+		msg = RequestTimedOut{ID: m.id, To: to}
 	case *offloaded:
 		if m.panicked != nil {
 			panic(m.panicked)
 		}
 		msg = m.result
 	case Reply:
-		if id := m.CorrelationID(); id != 0 && !c.settle(id) {
-			c.sys.stats.lateReplies.Add(1)
-			return
+		if id := m.CorrelationID(); id != 0 {
+			if _, ok := c.answered(id); !ok {
+				c.sys.stats.lateReplies.Add(1)
+				return
+			}
 		}
 	}
 	c.receive(msg)

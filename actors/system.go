@@ -243,14 +243,6 @@ func (c *cell) Send(to PID, msg any) {
 	c.sys.Send(to, msg)
 }
 
-func (c *cell) Request(to PID, msg Command, timeout time.Duration) uint64 {
-	id := c.sys.nextID()
-	msg.SetHead(c.self, id)
-	c.wait(id, timeout, RequestTimedOut{ID: id, To: to})
-	c.Send(to, msg)
-	return id
-}
-
 func (c *cell) Spawn(spec Spec) PID {
 	child := c.sys.newCell(spec)
 	c.sys.mu.Lock()
@@ -283,13 +275,5 @@ func (c *cell) Unwatch(pid PID) {
 		p.SendSystemMessage(pid.pid, &unwatch{c.self})
 	}
 }
-
-func (c *cell) After(d time.Duration, msg any) TimerID {
-	id := c.sys.nextID()
-	c.wait(id, d, msg)
-	return TimerID(id)
-}
-
-func (c *cell) Cancel(id TimerID) { c.settle(uint64(id)) }
 
 func (c *cell) Offload(work func() any) { c.offload(work) }

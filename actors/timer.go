@@ -12,57 +12,147 @@ import (
 // TimerID names a pending timer of one actor; zero names none.
 type TimerID uint64
 
-// pending is a timer or a request that waits. It is also the message that says its time has come: the clock only posts it, and the
-// actor's own turn decides whether it still counts. So a timer that was cancelled, or a request that was answered, is silent even
-// if its time came first.
+// pending is a timer that runs. It is also the message that says its time has come: the clock only posts it, and the actor's own turn
+// decides whether it still counts. So a timer that was cancelled is silent even if its time came first.
 type pending struct {
 	id    uint64
 	msg   any // delivered when the time has come
 	timer env.Timer
 }
 
-// pendingKept is the size up to which an empty table of pendings is kept: one that once was large stays large.
-const pendingKept = 8
+// request is one that waits for its answer until due (env.Clock.Mono). Nearly all are answered, so they have no timers of their own: one
+// alarm of the actor rings when the first one may be due, and is not taken back when that one is answered.
+type request struct {
+	to  PID
+	due time.Duration
+}
 
-// wait starts a pending of the actor.
-func (c *cell) wait(id uint64, d time.Duration, msg any) {
-	p := &pending{id: id, msg: msg}
-	x := c.extras()
-	if x.pending == nil {
-		x.pending = make(map[uint64]*pending)
+// Messages of the runtime to the actor itself: its alarm rings, and a request is due. As with timers, what was answered before is silent.
+type (
+	alarm      struct{}
+	requestDue struct{ id uint64 }
+)
+
+const (
+	// waitsKept is the size up to which an empty table of pendings or requests is kept: one that once was large stays large.
+	waitsKept = 8
+	// alarmGrain is how soon an alarm may ring again after it rang: what is due in between comes so much later.
+	alarmGrain = 5 * time.Millisecond
+)
+
+// waits are the timers and requests of an actor.
+type waits struct {
+	timers       map[uint64]*pending
+	requests     map[uint64]request
+	peakTimers   int // of the table, since it was last made
+	peakRequests int
+	alarm        env.Timer     // nil: none is set
+	alarmAt      time.Duration // when it rings
+}
+
+// After starts a timer of the actor.
+func (c *cell) After(d time.Duration, msg any) TimerID {
+	p, w := &pending{id: c.sys.nextID(), msg: msg}, c.extras()
+	if w.timers == nil {
+		w.timers = make(map[uint64]*pending)
 	}
-	x.pending[id] = p
-	x.peak = max(x.peak, len(x.pending))
+	w.timers[p.id] = p
+	w.peakTimers = max(w.peakTimers, len(w.timers))
 	p.timer = c.sys.clock.AfterFunc(d, func() { c.post(p, true) })
+	return TimerID(p.id)
+}
+
+// Cancel ends a timer.
+func (c *cell) Cancel(id TimerID) {
+	if c.more == nil {
+		return
+	}
+	if p, ok := c.more.timers[uint64(id)]; ok {
+		p.timer.Stop()
+		c.forgetTimer(p.id)
+	}
 }
 
 // expire reports whether the time of p still matters, and forgets p.
 func (c *cell) expire(p *pending) bool {
-	if c.more == nil || c.more.pending[p.id] != p {
+	if c.more == nil || c.more.timers[p.id] != p {
 		return false
 	}
-	c.forget(p.id)
+	c.forgetTimer(p.id)
 	return true
 }
 
-// settle ends the wait for id, if there is one.
-func (c *cell) settle(id uint64) bool {
-	if c.more == nil {
-		return false
+func (c *cell) forgetTimer(id uint64) {
+	w := c.more
+	if delete(w.timers, id); len(w.timers) == 0 && w.peakTimers > waitsKept {
+		w.timers, w.peakTimers = nil, 0
 	}
-	p, ok := c.more.pending[id]
-	if ok {
-		p.timer.Stop()
-		c.forget(id)
-	}
-	return ok
 }
 
-func (c *cell) forget(id uint64) {
-	delete(c.more.pending, id)
-	if len(c.more.pending) == 0 && c.more.peak > pendingKept {
-		c.more.pending, c.more.peak = nil, 0
+// Request sends a command that is to be answered.
+func (c *cell) Request(to PID, msg Command, timeout time.Duration) uint64 {
+	id, w := c.sys.nextID(), c.extras()
+	msg.SetHead(c.self, id)
+	if w.requests == nil {
+		w.requests = make(map[uint64]request)
 	}
+	due := c.sys.clock.Mono() + timeout
+	w.requests[id] = request{to, due}
+	w.peakRequests = max(w.peakRequests, len(w.requests))
+	if w.alarm == nil || due < w.alarmAt {
+		c.setAlarm(due, timeout)
+	}
+	c.Send(to, msg)
+	return id
+}
+
+func (c *cell) setAlarm(at, after time.Duration) {
+	if c.more.alarm != nil {
+		c.more.alarm.Stop()
+	}
+	c.more.alarmAt, c.more.alarm = at, c.sys.clock.AfterFunc(after, func() { c.post(alarm{}, true) })
+}
+
+// ring posts the requests that are due, in the order in which they were sent, and sets the alarm for the others.
+func (c *cell) ring() {
+	w, now := c.more, c.sys.clock.Mono()
+	if w == nil || w.alarm == nil || w.alarmAt > now {
+		return // it was set anew after it rang
+	}
+	w.alarm = nil
+	var due []uint64
+	var next time.Duration
+	for id, r := range w.requests {
+		if r.due <= now {
+			due = append(due, id)
+		} else if next == 0 || r.due < next {
+			next = r.due
+		}
+	}
+	slices.Sort(due)
+	for _, id := range due {
+		c.post(requestDue{id}, true)
+	}
+	if next > 0 {
+		next = max(next, now+alarmGrain)
+		c.setAlarm(next, next-now)
+	}
+}
+
+// answered ends the wait of a request; false if it has ended before.
+func (c *cell) answered(id uint64) (to PID, ok bool) {
+	if c.more == nil {
+		return to, false
+	}
+	w := c.more
+	r, ok := w.requests[id]
+	if !ok {
+		return to, false
+	}
+	if delete(w.requests, id); len(w.requests) == 0 && w.peakRequests > waitsKept {
+		w.requests, w.peakRequests = nil, 0
+	}
+	return r.to, true
 }
 
 // cancelAll stops every timer, in the order they were started.
@@ -70,10 +160,13 @@ func (c *cell) cancelAll() {
 	if c.more == nil {
 		return
 	}
-	for _, id := range slices.Sorted(maps.Keys(c.more.pending)) {
-		c.more.pending[id].timer.Stop()
+	for _, id := range slices.Sorted(maps.Keys(c.more.timers)) {
+		c.more.timers[id].timer.Stop()
 	}
-	c.more.pending = nil
+	if c.more.alarm != nil {
+		c.more.alarm.Stop()
+	}
+	c.more.waits = waits{}
 }
 
 // offloaded is the end of work that ran outside the pool.

@@ -43,6 +43,46 @@ func TestTimersFireInOrderAndNeverAfterCancelOrStop(t *testing.T) {
 	}
 }
 
+// TestRequestsShareAnAlarm: each request is due in its time, whatever was sent and answered before it, and an answer rings no alarm.
+func TestRequestsShareAnAlarm(t *testing.T) {
+	s := newStage(t, Config{})
+	ids := map[string]uint64{}
+	server := func(name string) PID { return s.Edge(name, func(msg any) { ids[name] = msg.(*command).id }) }
+	early, middle, late := [...]PID{server("early1"), server("early2")}, [...]PID{server("middle1"), server("middle2")}, server("late")
+	soonest := server("soonest")
+	a := s.actor("a", func(ctx *Context, msg any) {
+		switch msg {
+		case Started{}:
+			ctx.Request(middle[0], &command{text: "q"}, 20*time.Second)
+			ctx.Request(soonest, &command{text: "q"}, 10*time.Second)
+			ctx.Request(late, &command{text: "q"}, 30*time.Second)
+			ctx.Request(middle[1], &command{text: "q"}, 20*time.Second)
+		case "more":
+			ctx.Request(early[1], &command{text: "q"}, 2*time.Second)
+			ctx.Request(early[0], &command{text: "q"}, time.Second)
+		}
+	})
+	s.settle()
+	s.expect("a:started")
+	s.Send(a, reply{ids["soonest"], "answered"})
+	s.advance(9 * time.Second)
+	s.expect("a:answered")
+	s.Send(a, "more")
+	s.advance(time.Second)
+	s.expect("a:more", "a:timedout(early1#2)")
+	s.advance(time.Second)
+	s.expect("a:timedout(early2#3)")
+	s.advance(9*time.Second - time.Millisecond)
+	s.expect()
+	s.advance(time.Millisecond)
+	s.expect("a:timedout(middle1#4)", "a:timedout(middle2#5)")
+	s.advance(time.Hour)
+	s.expect("a:timedout(late#6)")
+	if slices.ContainsFunc(s.timers, func(t *worldTimer) bool { return !t.stopped }) {
+		t.Error("an alarm is set for nothing")
+	}
+}
+
 func TestRequestEndsExactlyOnce(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -56,9 +96,9 @@ func TestRequestEndsExactlyOnce(t *testing.T) {
 		{"late", func(s *stage, c *command) {
 			s.AfterFunc(time.Minute, func() { s.Send(c.to, reply{c.id, "late"}) })
 		}, []string{"a:timedout(server#2)"}, 1},
-		{"answer and timeout both queued", func(s *stage, c *command) {
+		{"answered when the time has come", func(s *stage, c *command) {
 			s.AfterFunc(time.Second, func() { s.Send(c.to, reply{c.id, "close"}) })
-		}, []string{"a:timedout(server#2)"}, 1},
+		}, []string{"a:close"}, 0},
 		{"wrong id", func(s *stage, c *command) { s.Send(c.to, reply{c.id + 1, "wrong"}) }, []string{"a:timedout(server#2)"}, 1},
 		{"id zero", func(s *stage, c *command) { s.Send(c.to, reply{0, "news"}) }, []string{"a:news", "a:timedout(server#2)"}, 0},
 	} {
