@@ -19,6 +19,8 @@ const (
 	// classicHeartbeat is how often members of the classic protocol ask whether they must rejoin. Nothing but a heartbeat tells them, so
 	// with the client's default of three seconds the row would measure that, whatever the broker.
 	classicHeartbeat = 500 * time.Millisecond
+	// recordsApart is how often every partition gets a record while members leave, to see whether the others go on reading.
+	recordsApart = 100 * time.Millisecond
 )
 
 // owners is who holds which partition of the topic, as the members were told.
@@ -27,15 +29,57 @@ type owners struct {
 	of     [groupPartitions]int // number of members that hold it
 	shared int                  // partitions that had two owners at once, over all time
 	change time.Time
+
+	watched  bool // from here on:
+	changed  [groupPartitions]bool
+	lastRead [groupPartitions]time.Time
+	pause    [groupPartitions]time.Duration // the longest between two records that were read
+}
+
+// watch begins to look at the partitions that keep their owner.
+func (o *owners) watch() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.watched = true
+	for p := range o.lastRead {
+		o.lastRead[p] = time.Now()
+	}
+}
+
+// read notes that a record of the partition came.
+func (o *owners) read(partition int32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now := time.Now(); o.watched {
+		o.pause[partition] = max(o.pause[partition], now.Sub(o.lastRead[partition]))
+		o.lastRead[partition] = now
+	}
+}
+
+// kept counts the partitions that kept their owner, and returns the longest pause in reading one of them.
+func (o *owners) kept() (n int, pause time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p := range o.pause {
+		if !o.changed[p] {
+			n++
+			pause = max(pause, o.pause[p], time.Since(o.lastRead[p]))
+		}
+	}
+	return n, pause
 }
 
 func (o *owners) assigned(partitions []int32, by int) {
+	if len(partitions) == 0 {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, p := range partitions {
 		if o.of[p] += by; o.of[p] > 1 {
 			o.shared++
 		}
+		o.changed[p] = o.changed[p] || o.watched
 	}
 	o.change = time.Now()
 }
@@ -66,6 +110,10 @@ func (o *owners) await(begin time.Time) (time.Duration, error) {
 type membersResult struct {
 	Join, Leave float64
 	Shared      int // partitions that two members held at once
+	// Kept is how many partitions kept their owner while ten left, and Pause the longest time between two of their records as they were
+	// read: they were produced recordsApart.
+	Kept  int
+	Pause float64
 }
 
 // members lets 100 members join a group over 300 partitions, and ten of them leave.
@@ -102,7 +150,12 @@ func members(b *process.Broker, topic, group string, next bool) (out membersResu
 	defer cancel()
 	for _, cl := range clients {
 		go func() {
-			for ctx.Err() == nil && !cl.PollFetches(ctx).IsClientClosed() {
+			for ctx.Err() == nil {
+				fetched := cl.PollFetches(ctx)
+				if fetched.IsClientClosed() {
+					return
+				}
+				fetched.EachRecord(func(r *kgo.Record) { o.read(r.Partition) })
 			}
 		}()
 	}
@@ -111,6 +164,14 @@ func members(b *process.Broker, topic, group string, next bool) (out membersResu
 		return out, err
 	}
 	out.Join = float64(took.Milliseconds())
+	writer, err := kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		return out, err
+	}
+	defer writer.Close()
+	go trickle(ctx, writer)
+	time.Sleep(time.Second)
+	o.watch()
 	begin = time.Now()
 	for i := range groupLeavers {
 		go clients[i].LeaveGroup()
@@ -119,7 +180,18 @@ func members(b *process.Broker, topic, group string, next bool) (out membersResu
 		return out, err
 	}
 	out.Leave, out.Shared = float64(took.Milliseconds()), o.shared
+	kept, pause := o.kept()
+	out.Kept, out.Pause = kept, float64(pause.Milliseconds())
 	return out, nil
+}
+
+// trickle gives every partition a record now and then.
+func trickle(ctx context.Context, writer *kgo.Client) {
+	for tick := time.NewTicker(recordsApart); ctx.Err() == nil; <-tick.C {
+		for p := range int32(groupPartitions) {
+			writer.Produce(ctx, &kgo.Record{Partition: p, Value: []byte("x")}, nil)
+		}
+	}
 }
 
 func (r *run) membersRow() error {
@@ -136,8 +208,9 @@ func (r *run) membersRow() error {
 				if err != nil {
 					return err
 				}
-				r.report.add("100 members over 300 partitions", v.label+" "+p.name, sample{"join ms": got.Join, "ten leave ms": got.Leave, "shared": float64(got.Shared)})
-				r.progress("members %s %s round %d/%d: join %.0f ms, ten leave %.0f ms, %d partitions with two owners", v.label, p.name, round+1, r.rounds, got.Join, got.Leave, got.Shared)
+				r.report.add("100 members over 300 partitions", v.label+" "+p.name, sample{"join ms": got.Join, "ten leave ms": got.Leave, "shared": float64(got.Shared), "kept": float64(got.Kept), "pause of kept ms": got.Pause})
+				r.progress("members %s %s round %d/%d: join %.0f ms, ten leave %.0f ms, %d partitions with two owners, %d kept theirs and were read at most %.0f ms apart", v.label, p.name, round+1, r.rounds,
+					got.Join, got.Leave, got.Shared, got.Kept, got.Pause)
 			}
 		}
 		return nil
