@@ -6,9 +6,9 @@ COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
-# seeds of one `make sim`, and seconds of every fuzz target in `make test`
+# seeds of one `make sim`; inputs (or time: Go then fails now and then as it runs out) of every fuzz target, and seeds, in `make test`
 SEEDS     ?= 2000
-FUZZTIME  ?= 1s
+FUZZTIME  ?= 500x
 TESTSEEDS ?= 200
 # what the race detector watches: the packages with goroutines
 RACE      ?= ./actors/... ./partition/... ./cluster/... ./group/... ./transport/... ./cmd/...
