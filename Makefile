@@ -14,7 +14,7 @@ TESTSEEDS ?= 200
 RACE      ?= ./actors/... ./partition/... ./cluster/... ./group/... ./transport/... ./cmd/...
 
 # what `make suites` runs, and where it writes score.md and score.json
-SUITES    ?= java,franz-go,franz-go-chaos,kcat,librdkafka,librdkafka-idempotent,librdkafka-consumer,librdkafka-noautocreate,librdkafka-sockem
+SUITES    ?= java,java-apps,franz-go,franz-go-chaos,kcat,librdkafka,librdkafka-idempotent,librdkafka-consumer,librdkafka-noautocreate,librdkafka-sockem
 OUT       ?= bin/suites
 
 .PHONY: help build run test unit race fuzz tidy sim bench suites quick clean

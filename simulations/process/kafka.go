@@ -45,40 +45,57 @@ func Kafka(jars, addr, votes string, java ...string) Subject {
 
 // KafkaJars is the directory of Apache Kafka's jars, tools included: the one given, or one fetched with Maven below dir, once.
 func KafkaJars(ctx context.Context, given, dir string) (string, error) {
-	jars := given
-	if jars == "" {
-		jars = filepath.Join(dir, "lib-"+KafkaVersion)
+	if given == "" {
+		return fetchJars(ctx, dir, "kafka-tools", "kafka_2.13")
 	}
-	jars, err := filepath.Abs(jars)
-	if err != nil {
-		return "", err
+	jars, err := filepath.Abs(given)
+	if err == nil && !hasJar(jars, "kafka-tools") {
+		err = fmt.Errorf("there is no kafka-tools jar in %s", given)
 	}
-	if found, _ := filepath.Glob(filepath.Join(jars, "kafka-tools-*.jar")); len(found) > 0 {
-		return jars, nil
-	}
-	if given != "" {
-		return "", fmt.Errorf("there is no kafka-tools jar in %s", given)
+	return jars, err
+}
+
+// KafkaAppJars is a directory below dir with what Apache Kafka offers to applications: Streams and its examples, Connect with the file
+// connectors, MirrorMaker. It is fetched with Maven once.
+func KafkaAppJars(ctx context.Context, dir string) (string, error) {
+	return fetchJars(ctx, dir, "kafka-streams-examples", "connect-runtime", "connect-file", "connect-mirror")
+}
+
+func hasJar(dir, artifact string) bool {
+	found, _ := filepath.Glob(filepath.Join(dir, artifact+"-*.jar"))
+	return len(found) > 0
+}
+
+// fetchJars fetches artifacts of Apache Kafka, and what they need, unless the first of them is there.
+func fetchJars(ctx context.Context, dir string, artifacts ...string) (string, error) {
+	jars, err := filepath.Abs(filepath.Join(dir, "lib-"+KafkaVersion))
+	if err != nil || hasJar(jars, artifacts[0]) {
+		return jars, err
 	}
 	if err := os.MkdirAll(jars, 0o755); err != nil {
 		return "", err
 	}
-	pom := filepath.Join(dir, "pom.xml")
-	if err := os.WriteFile(pom, []byte(strings.ReplaceAll(kafkaPOM, "KAFKA", KafkaVersion)), 0o644); err != nil {
+	var pom strings.Builder
+	pom.WriteString(`<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>troupe</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies>
+`)
+	depend := func(group, artifact, version string) {
+		fmt.Fprintf(&pom, "<dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n", group, artifact, version)
+	}
+	for _, a := range artifacts {
+		depend("org.apache.kafka", a, KafkaVersion)
+	}
+	depend("org.apache.logging.log4j", "log4j-core", "2.24.3")
+	depend("org.apache.logging.log4j", "log4j-slf4j-impl", "2.24.3")
+	pom.WriteString("</dependencies></project>\n")
+	name := filepath.Join(dir, "pom.xml")
+	if err := os.WriteFile(name, []byte(pom.String()), 0o644); err != nil {
 		return "", err
 	}
-	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "-ntp", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+jars)
+	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "-ntp", "-f", name, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+jars)
 	if out, err := mvn.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("fetching Apache Kafka with mvn: %w (give its jars with -kafka DIR)\n%s", err, out)
 	}
 	return jars, nil
 }
-
-const kafkaPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>troupe</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies>
-<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>KAFKA</version></dependency>
-<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>KAFKA</version></dependency>
-<dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-core</artifactId><version>2.24.3</version></dependency>
-<dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
-</dependencies></project>
-`

@@ -57,7 +57,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.cache, "cache", "", "where suites are fetched and built (default: the user's cache directory)")
 	f.StringVar(&o.out, "out", "", "write score.md and score.json into this directory")
 	f.IntVar(&o.jobs, "jobs", 6, "tests of librdkafka that run at a time")
-	f.IntVar(&o.port, "port", 21592, "the broker listens on this port and the next two, of 127.0.0.1")
+	f.IntVar(&o.port, "port", 21592, "the broker and what is tested with it listen on this port and the next three, of 127.0.0.1")
 	f.IntVar(&o.count, "count", 1, "how many times franz-go-chaos runs its tests")
 	only := f.String("only", "", "only tests whose whole name matches this expression")
 	f.BoolVar(&o.quick, "quick", false, "the quick tests of "+quickSuites+" instead; what the machine lacks is named, and fails nothing")
@@ -89,7 +89,7 @@ func parse(args []string) (*options, error) {
 
 // all are the suites there are, in the order they run.
 func all(o *options) []suite {
-	out := []suite{&javaSuite{jars: o.jars}, &kgoSuite{door: o.saslDoor()}, &kgoChaosSuite{count: o.count}, &kcatSuite{}}
+	out := []suite{&javaSuite{jars: o.jars}, &appSuite{rest: o.loopback(3)}, &kgoSuite{door: o.saslDoor()}, &kgoChaosSuite{count: o.count}, &kcatSuite{}}
 	for _, mode := range rdModes {
 		out = append(out, &rdSuite{mode: mode, jobs: o.jobs, jars: o.jars})
 	}
@@ -193,12 +193,12 @@ func (o *options) measure(ctx context.Context, s suite, dir string, only *regexp
 	if err != nil {
 		return nil, err
 	}
-	broker := t.broker
+	log := t.broker // all of its lives write to one
 	defer t.stop()
 	results, err := s.run(ctx, t, only)
 	for _, r := range results {
 		if !r.Passed {
-			fmt.Fprintf(os.Stderr, "\nthe broker's log ends:\n%s\n", broker.Tail())
+			fmt.Fprintf(os.Stderr, "\nthe broker's log ends:\n%s\n", log.Tail())
 			break
 		}
 	}

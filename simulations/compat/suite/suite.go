@@ -78,6 +78,14 @@ type target struct {
 	data   string // its data directory
 	work   string // an empty directory for the suite's files
 	broker *process.Broker
+	begin  func() (*process.Broker, error) // on the same data
+}
+
+// crash kills the broker as kill -9 does, and starts it again.
+func (t *target) crash() (err error) {
+	t.broker.Kill()
+	t.broker, err = t.begin()
+	return err
 }
 
 // stop ends the broker, for tests that read its files. Stopping twice does nothing.
@@ -103,7 +111,8 @@ func fresh(subject process.Subject, dir string, settings map[string]string) (*ta
 	if err := os.MkdirAll(t.work, 0o755); err != nil {
 		return nil, err
 	}
-	t.broker, err = process.Start(subject, t.data, settings)
+	t.begin = func() (*process.Broker, error) { return process.Start(subject, t.data, settings) }
+	t.broker, err = t.begin()
 	return t, err
 }
 

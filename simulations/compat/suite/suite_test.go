@@ -152,6 +152,9 @@ func TestEveryListNamesItsTests(t *testing.T) {
 	for _, test := range kcatTests {
 		suites["kcat"] = append(suites["kcat"], test.name)
 	}
+	for _, test := range appTests {
+		suites["java-apps"] = append(suites["java-apps"], test.name)
+	}
 	for _, mode := range rdModes {
 		suites[mode.name] = mode.tests
 	}
@@ -183,7 +186,7 @@ func TestReadmeShowsTheLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := regexp.MustCompile(`(?m)^ *\| ([^|]+) \| (\d+) \| (\d+) \| (\d+) \|`).FindAllStringSubmatch(string(readme), -1)
-	suites := []string{"java", "franz-go", "franz-go-chaos", "librdkafka", "librdkafka-idempotent", "librdkafka-consumer", "librdkafka-noautocreate",
+	suites := []string{"java", "java-apps", "franz-go", "franz-go-chaos", "librdkafka", "librdkafka-idempotent", "librdkafka-consumer", "librdkafka-noautocreate",
 		"librdkafka-sockem", "kcat"}
 	if len(rows) != len(suites) || len(suites) != len(suiteNames()) {
 		t.Fatalf("%d rows for %d suites", len(rows), len(suiteNames()))
