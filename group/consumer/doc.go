@@ -52,10 +52,13 @@
 //
 //   - Regular expressions are matched within the heartbeat that brings them, and again when topics changed, at most once a second; not by
 //     another thread, at most every ten seconds.
+//   - Who joins and says neither what it owns nor how long it needs to give it up owns nothing, and has five minutes: no INVALID_REQUEST.
+//     librdkafka does so when it subscribes right after its leave was answered, and takes the refusal for fatal.
 //   - A static member that joins again with its own member id is taken for what it is, and not refused because it has not left.
 //   - A member that keeps its epoch keeps its previous one, too: a second lost answer does not fence it.
 //   - A member of the classic protocol that joins with partitions, but is none, is told UNKNOWN_MEMBER_ID.
 //   - A classic group that is turned into one of these in the middle of a rebalance leaves its members what they claim.
+//   - A member that goes back to the classic protocol with its group keeps what it was to give up until it joins there.
 //   - Racks are kept and shown, but change nothing: Kafka's assignors do not use them either.
 //
 // Source: KIP-848, KIP-1251, KIP-1263; ConsumerGroup, ConsumerGroupMember, CurrentAssignmentBuilder, TargetAssignmentBuilder,

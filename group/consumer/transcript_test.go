@@ -133,6 +133,9 @@ func (s *stage) heartbeat(arg map[string]string) *protocol.HeartbeatConsumer {
 	if owned, ok := arg["owned"]; ok || epoch == 0 {
 		m.Owned, m.OwnedSet = s.rows(owned), true
 	}
+	if arg["bare"] == "true" { // neither what it owns nor how long it needs
+		m.RebalanceTimeout, m.OwnedSet = -1, false
+	}
 	return m
 }
 
