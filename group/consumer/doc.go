@@ -52,8 +52,8 @@
 //
 //   - Regular expressions are matched within the heartbeat that brings them, and again when topics changed, at most once a second; not by
 //     another thread, at most every ten seconds.
-//   - Who joins and says neither what it owns nor how long it needs to give it up owns nothing, and has five minutes: no INVALID_REQUEST.
-//     librdkafka does so when it subscribes right after its leave was answered, and takes the refusal for fatal.
+//   - A heartbeat at epoch 0 that does not say all that a join must say is told UNKNOWN_MEMBER_ID, not INVALID_REQUEST: librdkafka sends one
+//     when it subscribes right after its leave was answered, and takes the latter for fatal; the former makes it join.
 //   - A static member that joins again with its own member id is taken for what it is, and not refused because it has not left.
 //   - A member that keeps its epoch keeps its previous one, too: a second lost answer does not fence it.
 //   - A member of the classic protocol that joins with partitions, but is none, is told UNKNOWN_MEMBER_ID.

@@ -40,7 +40,6 @@ func (g *Group) heartbeat(now step.Now, c *protocol.HeartbeatConsumer, out *step
 		g.leave(now, c, out)
 		return
 	}
-	c.OwnedSet = c.OwnedSet || c.MemberEpoch == joinEpoch
 	if m := g.members[c.MemberID]; m != nil && g.idle(now, c, m) {
 		m.sessionEnds = now.Mono + g.sessionTimeout(m)
 		reply(out, c, c.ReplyTo, g.answer(now, c, m, false))
@@ -92,6 +91,8 @@ func (g *Group) validate(c *protocol.HeartbeatConsumer) protocol.Fault {
 		return invalid("only a static member, with an instance id, can leave for a while")
 	case c.MemberEpoch == joinEpoch && len(c.Owned) > 0:
 		return invalid("who joins must own no partitions")
+	case c.MemberEpoch == joinEpoch && (!c.OwnedSet || c.RebalanceTimeout < 0):
+		return fault(protocol.UnknownMemberID, "who joins must say its rebalance timeout, and that it owns no partitions")
 	case c.MemberEpoch == joinEpoch && !c.TopicsSet && !c.RegexSet:
 		return invalid("who joins must subscribe to topics by name or by regular expression")
 	case c.Assignor != "" && !slices.Contains(g.cfg.Assignors, c.Assignor):
@@ -182,9 +183,6 @@ func (b *beat) memberID() string {
 
 func millis(d time.Duration) int32 { return int32(min(d.Milliseconds(), math.MaxInt32)) }
 
-// silentRebalanceTimeout is that of who joins without one: what clients have by default.
-const silentRebalanceTimeout = 5 * time.Minute
-
 // describe puts what the request says into next.
 func (b *beat) describe() {
 	c, m := b.c, &b.next
@@ -198,11 +196,8 @@ func (b *beat) describe() {
 	if c.Rack != "" {
 		m.rack = c.Rack
 	}
-	switch {
-	case c.RebalanceTimeout >= 0:
+	if c.RebalanceTimeout >= 0 {
 		m.rebalanceTimeout = millis(c.RebalanceTimeout)
-	case m.rebalanceTimeout < 0:
-		m.rebalanceTimeout = millis(silentRebalanceTimeout)
 	}
 	if c.Assignor != "" {
 		m.assignor = c.Assignor
