@@ -69,15 +69,12 @@ func TestConsumerGroupHeartbeatsThatAreInvalid(t *testing.T) {
 	f.answers(func(any) any { return &protocol.ConsumerHeartbeat{MemberID: "m1"} })
 	c := w.connect()
 	for name, change := range map[string]func(*kmsg.ConsumerGroupHeartbeatRequest){
-		"MemberId can't be empty.":                              func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.MemberID = "" },
-		"GroupId can't be empty.":                               func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.Group = " " },
-		"InstanceId can't be empty.":                            func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.InstanceID = kmsg.StringPtr("") },
-		"RackId can't be empty.":                                func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.RackID = kmsg.StringPtr(" \t\n") },
-		"RebalanceTimeoutMs must be provided in first request.": func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.RebalanceTimeoutMillis = -1 },
-		"TopicPartitions must be empty when (re-)joining.":      func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.Topics = nil },
-		"Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.": func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.SubscribedTopicNames = nil },
-		"InstanceId can't be null.": func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.MemberEpoch = -2 },
-		"MemberEpoch is invalid.":   func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.MemberEpoch = -3 },
+		"MemberId can't be empty.":   func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.MemberID = "" },
+		"GroupId can't be empty.":    func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.Group = " " },
+		"InstanceId can't be empty.": func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.InstanceID = kmsg.StringPtr("") },
+		"RackId can't be empty.":     func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.RackID = kmsg.StringPtr(" \t\n") },
+		"InstanceId can't be null.":  func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.MemberEpoch = -2 },
+		"MemberEpoch is invalid.":    func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.MemberEpoch = -3 },
 	} {
 		req := heartbeatRequest()
 		change(req)

@@ -55,10 +55,9 @@ func handleConsumerGroupHeartbeat(c *Call) {
 	askGroup(c, req.Group, cmd, groupWait, c.consumerHeartbeat)
 }
 
-// wrongHeartbeat says why a request is invalid; empty if it is not.
+// wrongHeartbeat says why a request is invalid whoever sends it; empty if it is not. What a join must say the group decides.
 func (c *Call) wrongHeartbeat(req *kmsg.ConsumerGroupHeartbeatRequest) string {
 	empty := func(s *string) bool { return s != nil && blank(*s) }
-	joins := req.MemberEpoch == joiningEpoch
 	switch {
 	case blank(req.MemberID) && (c.Version >= heartbeatSinceMemberID || req.MemberEpoch > joiningEpoch || req.MemberEpoch == leavingEpoch):
 		return "MemberId can't be empty."
@@ -68,12 +67,6 @@ func (c *Call) wrongHeartbeat(req *kmsg.ConsumerGroupHeartbeatRequest) string {
 		return "InstanceId can't be empty."
 	case empty(req.RackID):
 		return "RackId can't be empty."
-	case joins && req.RebalanceTimeoutMillis == -1:
-		return "RebalanceTimeoutMs must be provided in first request."
-	case joins && len(req.Topics) > 0, joins && req.Topics == nil:
-		return "TopicPartitions must be empty when (re-)joining."
-	case joins && req.SubscribedTopicNames == nil && req.SubscribedTopicRegex == nil:
-		return "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."
 	case req.MemberEpoch == pausingEpoch && req.InstanceID == nil:
 		return "InstanceId can't be null."
 	case req.MemberEpoch < pausingEpoch:
