@@ -113,13 +113,12 @@ func (c *cell) setAlarm(at, after time.Duration) {
 	c.more.alarmAt, c.more.alarm = at, c.sys.clock.AfterFunc(after, func() { c.post(alarm{}, true) })
 }
 
-// ring posts the requests that are due, in the order in which they were sent, and sets the alarm for the others.
+// ring posts the requests that are due, in the order in which they were sent, and sets the alarm for the others. It may be called too early.
 func (c *cell) ring() {
-	w, now := c.more, c.sys.clock.Mono()
-	if w == nil || w.alarm == nil || w.alarmAt > now {
-		return // it was set anew after it rang
+	if c.more == nil {
+		return
 	}
-	w.alarm = nil
+	w, now := c.more, c.sys.clock.Mono()
 	var due []uint64
 	var next time.Duration
 	for id, r := range w.requests {
@@ -133,9 +132,13 @@ func (c *cell) ring() {
 	for _, id := range due {
 		c.post(requestDue{id}, true)
 	}
-	if next > 0 {
+	switch {
+	case next > 0:
 		next = max(next, now+alarmGrain)
 		c.setAlarm(next, next-now)
+	case w.alarm != nil:
+		w.alarm.Stop()
+		w.alarm = nil
 	}
 }
 

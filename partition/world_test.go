@@ -64,11 +64,7 @@ func (f faultFS) Open(name string, write bool) (env.File, error) {
 }
 
 func (f faultFS) OpenDurable(name string) (env.DurableFile, error) {
-	file, err := f.Open(name, true)
-	if err != nil {
-		return nil, err
-	}
-	return env.SyncEach(file), nil
+	return env.SyncEach(f.Open(name, true))
 }
 
 func (f faultFS) Create(name string) (env.File, error) {

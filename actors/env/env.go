@@ -123,8 +123,13 @@ type DurableFile interface {
 	io.Closer
 }
 
-// SyncEach makes a DurableFile of any File: each write is followed by a Sync.
-func SyncEach(f File) DurableFile { return syncEach{f} }
+// SyncEach makes a DurableFile of what FS.Open returned: each write is followed by a Sync.
+func SyncEach(f File, err error) (DurableFile, error) {
+	if err != nil {
+		return nil, err
+	}
+	return syncEach{f}, nil
+}
 
 type syncEach struct{ File }
 

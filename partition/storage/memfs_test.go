@@ -226,11 +226,7 @@ func (m *memFS) SyncDir(name string) error {
 }
 
 func (m *memFS) OpenDurable(name string) (env.DurableFile, error) {
-	f, err := m.Open(name, true)
-	if err != nil {
-		return nil, err
-	}
-	return env.SyncEach(f), nil
+	return env.SyncEach(m.Open(name, true))
 }
 
 func (m *memFS) SyncAll() error {

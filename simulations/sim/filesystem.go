@@ -255,11 +255,7 @@ func (f *filesystem) SyncDir(name string) error {
 
 // OpenDurable implements env.FS.
 func (f *filesystem) OpenDurable(name string) (env.DurableFile, error) {
-	file, err := f.Open(name, true)
-	if err != nil {
-		return nil, err
-	}
-	return env.SyncEach(file), nil
+	return env.SyncEach(f.Open(name, true))
 }
 
 // SyncAll implements env.FS: everything on the disk, as syncfs does.

@@ -23,15 +23,15 @@ type durable struct {
 
 // OpenDurable implements env.FS.
 func (r *rooted) OpenDurable(name string) (env.DurableFile, error) {
-	f, err := r.Open(name, true)
+	synced, err := env.SyncEach(r.Open(name, true))
 	if err != nil {
 		return nil, err
 	}
 	direct, err := r.root.OpenFile(filepath.FromSlash(name), os.O_WRONLY|unix.O_DIRECT|unix.O_DSYNC, fileMode)
 	if err != nil { // EINVAL where there is no O_DIRECT
-		return env.SyncEach(f), nil
+		return synced, nil
 	}
-	return &durable{DurableFile: env.SyncEach(f), direct: direct}, nil
+	return &durable{DurableFile: synced, direct: direct}, nil
 }
 
 // WriteAt implements env.DurableFile.

@@ -23,9 +23,5 @@ func syncAll(*os.File) error { return env.ErrUnsupported }
 
 // OpenDurable implements env.FS.
 func (r *rooted) OpenDurable(name string) (env.DurableFile, error) {
-	f, err := r.Open(name, true)
-	if err != nil {
-		return nil, err
-	}
-	return env.SyncEach(f), nil
+	return env.SyncEach(r.Open(name, true))
 }
