@@ -284,6 +284,21 @@ func TestPartitionsOfAnActorThatEndedGoToTheOthers(t *testing.T) {
 	}
 }
 
+// The actor ends with a delivery on its way: what it acknowledged before is committed although its lease ended with the refusal.
+func TestWhatAnActorAcknowledgedBeforeItsEndIsCommitted(t *testing.T) {
+	s := newStage(t, Consumption{Members: []actors.PID{alice}})
+	_, fetch := s.owns()
+	s.brings(fetch, 4)
+	d := take[*protocol.Delivered](s)
+	s.do(&protocol.Acknowledge{Lease: d.Lease, Next: 12})
+	_, refused := d.Refused(actors.RefusedStopped)
+	s.do(refused)
+	s.do(actors.Terminated{Who: alice})
+	if commit := take[*protocol.CommitOffsets](s); commit.Offsets[0].Offset != 12 {
+		t.Errorf("committed %+v", commit.Offsets)
+	}
+}
+
 func TestAFullMailboxEndsTheLease(t *testing.T) {
 	s := newStage(t, Consumption{Members: []actors.PID{alice}})
 	_, fetch := s.owns()

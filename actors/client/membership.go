@@ -217,7 +217,7 @@ func (c *consumer) revoke(ctx *actors.Context, o *owned) {
 	if o.phase >= revoking {
 		return
 	}
-	if !o.opened {
+	if !o.opened && !o.dirty() { // its next actor was not told of it, but one before may have acknowledged some
 		c.release(ctx, o, false)
 		return
 	}
