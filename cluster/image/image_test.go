@@ -185,13 +185,18 @@ func TestCredentialsAreFoundByMechanismAndUser(t *testing.T) {
 	if got := a.ScramUsers(); !slices.Equal(got, []string{"alice", "bob", "zoe"}) || !slices.Equal(delta.Users, got) || delta.Empty() {
 		t.Errorf("users %v, delta %v", got, delta.Users)
 	}
-	if c, ok := a.FirstScram(1); !ok || c.User != "bob" || c.Iterations != 4097 {
+	if c, ok := a.ScramFrom(1, ""); !ok || c.User != "bob" || c.Iterations != 4097 {
 		t.Errorf("first of SHA-256: %+v", c)
 	}
-	if c, ok := a.FirstScram(2); !ok || c.User != "alice" {
+	if c, ok := a.ScramFrom(2, ""); !ok || c.User != "alice" {
 		t.Errorf("first of SHA-512: %+v", c)
 	}
-	if c, ok := b.FirstScram(1); ok {
+	for from, want := range map[string]string{"alice": "alice", "b": "bob", "bobby": "zoe", "zz": "alice"} {
+		if c, ok := a.ScramFrom(2, from); !ok || c.User != want {
+			t.Errorf("from %s on: %+v", from, c)
+		}
+	}
+	if c, ok := b.ScramFrom(1, ""); ok {
 		t.Errorf("a removed credential is first: %+v", c)
 	}
 	if _, ok := b.Scram(1, "bob"); ok || a.Hash() == b.Hash() {

@@ -28,13 +28,19 @@ func (m *Image) Scram(mechanism protocol.ScramMechanism, user string) (*ScramCre
 	return m.scrams.Get(scramKey(mechanism, user))
 }
 
-// FirstScram is the credential of the first user, in order of name, that has one for the mechanism.
-func (m *Image) FirstScram(mechanism protocol.ScramMechanism) (first *ScramCredential, ok bool) {
-	m.scrams.Ascend(scramKey(mechanism, ""), func(_ string, c *ScramCredential) bool {
-		first, ok = c, c.Mechanism == mechanism
-		return false
-	})
-	return first, ok
+// ScramFrom is the credential of the first user at or after a name, in order of names and then from the first one again, that has one for
+// the mechanism.
+func (m *Image) ScramFrom(mechanism protocol.ScramMechanism, name string) (found *ScramCredential, ok bool) {
+	for _, from := range []string{name, ""} {
+		m.scrams.Ascend(scramKey(mechanism, from), func(_ string, c *ScramCredential) bool {
+			found, ok = c, c.Mechanism == mechanism
+			return false
+		})
+		if ok {
+			return found, true
+		}
+	}
+	return nil, false
 }
 
 // ScramUsers lists the users that have a credential, in order of name.

@@ -222,6 +222,14 @@ func TestUnknownUsersLookLikeWrongPasswords(t *testing.T) {
 	if !bytes.Equal(salt(unknown), salt(reply(later, "bob", "3"))) {
 		t.Error("the salt of an unknown user changes with other users")
 	}
+	seen := map[string]bool{}
+	for i := range 100 {
+		text := reply(later, "unknown-"+strconv.Itoa(i), "5")
+		seen[text[strings.Index(text, ",i="):]] = true
+	}
+	if !seen[",i=4096"] || !seen[",i=8192"] || len(seen) != 2 {
+		t.Errorf("users have 4096 and 8192 iterations, unknown ones %v", seen)
+	}
 	if got := reply(image.Empty(), "bob", "4"); len(salt(got)) != saltSize || !strings.HasSuffix(got, ",i="+strconv.Itoa(iterations)) {
 		t.Errorf("without any users: %q", got)
 	}

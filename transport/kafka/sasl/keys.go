@@ -46,13 +46,15 @@ const (
 	iterations = 4096
 )
 
-// nobody is the credential of a user that does not exist. No password fits it.
+// nobody is the credential of a user that does not exist. No password fits it. It asks for as many iterations as some user's, always the
+// same one's for a name: a number that no user or only one has would tell who exists.
 func nobody(img *image.Image, m protocol.ScramMechanism, user string) *image.ScramCredential {
 	out := &image.ScramCredential{User: user, Mechanism: m, Iterations: iterations}
 	size, secret := saltSize, []byte(nil)
-	if like, ok := img.FirstScram(m); ok {
-		size, out.Iterations = len(like.Salt), like.Iterations
-		secret = append(append(secret, like.StoredKey...), like.ServerKey...)
+	if first, ok := img.ScramFrom(m, ""); ok {
+		secret = append(append(secret, first.StoredKey...), first.ServerKey...)
+		like, _ := img.ScramFrom(m, lot(mac(m, secret, []byte("like "+user))))
+		size, out.Iterations = len(first.Salt), like.Iterations
 	}
 	for n := uint64(0); len(out.Salt) < size; n++ {
 		out.Salt = append(out.Salt, mac(m, secret, binary.BigEndian.AppendUint64([]byte("salt "+user), n))...)
@@ -61,4 +63,13 @@ func nobody(img *image.Image, m protocol.ScramMechanism, user string) *image.Scr
 	out.StoredKey = mac(m, secret, []byte("stored "+user))
 	out.ServerKey = mac(m, secret, []byte("server "+user))
 	return out
+}
+
+// lot is a name to draw a user with: four letters.
+func lot(chance []byte) string {
+	var name [4]byte
+	for i := range name {
+		name[i] = 'a' + chance[i]%26
+	}
+	return string(name[:])
 }
