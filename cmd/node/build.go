@@ -37,6 +37,8 @@ type Config struct {
 	Dispatcher actors.Dispatcher
 	// OnDeliver hears of every message before an actor gets it. It may be nil and must not block.
 	OnDeliver func(to actors.PID, msg any)
+	// Descriptors is how many files and sockets the process may have open; 0: nobody counts them. Start asks the system.
+	Descriptors int
 	// AdjustLog, JournalSize: see partition.HostConfig.
 	AdjustLog   func(*protocol.LogConfig)
 	JournalSize int64
@@ -58,19 +60,20 @@ type Node struct {
 	id       identity
 	began    time.Duration // monotonic
 
-	dirs     []*directory
-	metadata *directory // of the metadata log; one of dirs, or behind them
-	system   *actors.System
-	table    *partition.Table
-	images   *cluster.Images
-	host     actors.PID
-	reader   actors.PID // of partitions, for native clients
-	control  actors.PID
-	groups   *group.Directory
-	gauges   group.Metrics // of groups and transactions
-	server   *api.Server
-	metrics  *httpd.Metrics
-	current  atomic.Pointer[resolved]
+	dirs        []*directory
+	metadata    *directory // of the metadata log; one of dirs, or behind them
+	system      *actors.System
+	table       *partition.Table
+	images      *cluster.Images
+	descriptors descriptors
+	host        actors.PID
+	reader      actors.PID // of partitions, for native clients
+	control     actors.PID
+	groups      *group.Directory
+	gauges      group.Metrics // of groups and transactions
+	server      *api.Server
+	metrics     *httpd.Metrics
+	current     atomic.Pointer[resolved]
 
 	ready  atomic.Bool
 	failed atomic.Pointer[error] // why the node cannot go on
@@ -100,6 +103,7 @@ func Build(e env.Env, c Config) (*Node, error) {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
+	n.descriptors = shareDescriptors(c.Descriptors, len(n.settings.LogDirs))
 	if err := n.open(); err != nil {
 		return nil, err
 	}
@@ -142,7 +146,7 @@ func (n *Node) spawn() (err error) {
 	n.server = api.NewServer(api.Config{
 		NodeID: n.settings.NodeID, System: n.system, Clock: n.env.Clock, Rand: n.env.Rand, Table: n.table, Images: n.images,
 		Controller: func() actors.PID { return n.control }, Settings: n.apiSettings, Advertised: advertised(n.settings), Static: n.settings.Values().Static,
-		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), Logger: n.log,
+		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), LoginFailures: &kafka.LoginFailures{}, Logger: n.log,
 	})
 	n.metrics = httpd.NewMetrics(n.sources())
 	if n.host, err = n.system.Spawn(partition.NewHost(n.hostConfig())); err != nil {
@@ -171,7 +175,7 @@ func (n *Node) hostConfig() partition.HostConfig {
 		Node: n.settings.NodeID, Table: n.table, Clock: n.env.Clock, RecoveryThreads: n.settings.RecoveryThreadsPerDir,
 		RetentionCheck: n.settings.RetentionCheckInterval, CheckpointEvery: n.settings.FlushCheckpointInterval,
 		ProducerExpiry: func() time.Duration { return n.inForce().producerExpiry },
-		AdjustLog:      n.config.AdjustLog, JournalSize: n.config.JournalSize, Coordinator: n.groups.Transaction,
+		OpenFiles:      n.descriptors.openFiles, AdjustLog: n.config.AdjustLog, JournalSize: n.config.JournalSize, Coordinator: n.groups.Transaction,
 		VerifyTransactions:      func() bool { return n.images.Broker().Bool("transaction.partition.verification.enable") },
 		AddPartitionsBackoff:    n.settings.Duration("add.partitions.to.txn.retry.backoff.ms"),
 		AddPartitionsBackoffMax: n.settings.Duration("add.partitions.to.txn.retry.backoff.max.ms"),

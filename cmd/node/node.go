@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ import (
 const (
 	// receiveMemory bounds the receive buffers of all connections together, in bytes.
 	receiveMemory = 1 << 30
-	// connectionsMax bounds connections where max.connections says that there is no limit.
-	connectionsMax = 20_000
+	// lobbyMemory bounds those of the clients that still have to say who they are, in bytes.
+	lobbyMemory = 32 << 20
 	// repliesTimeout is how long a stop waits for replies under way; clients that long-poll would hold it up for as long as they like.
 	repliesTimeout = 5 * time.Second
 	// undoTimeout bounds the stop of a node that could not start.
@@ -41,6 +42,7 @@ func Start(ctx context.Context, e env.Env, c Config) (*Node, error) {
 			also()
 		}
 	}
+	c.Descriptors = cmp.Or(c.Descriptors, descriptorLimit())
 	n, err := Build(e, c)
 	if err != nil {
 		return nil, err
@@ -64,9 +66,9 @@ func (n *Node) serve(ctx context.Context, ready <-chan struct{}) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	memory := wire.NewMemory(receiveMemory)
+	bounds := n.bounds()
 	for _, l := range n.settings.Listeners {
-		if err := n.serveKafka(ctx, l, memory); err != nil {
+		if err := n.serveKafka(ctx, l, bounds); err != nil {
 			return err
 		}
 	}
@@ -107,8 +109,29 @@ func splitPort(address string) (host string, port int, err error) {
 	return host, port, err
 }
 
+// bounds are what all listeners of a node share.
+type bounds struct {
+	admission     *kafka.Admission
+	memory, lobby *wire.Memory
+}
+
+func (n *Node) bounds() bounds {
+	limit := int64(receiveMemory)
+	if set := n.settings.Int("queued.max.request.bytes"); set > 0 {
+		limit = set
+	}
+	room := n.descriptors.connections
+	return bounds{memory: wire.NewMemory(limit), lobby: wire.NewMemory(lobbyMemory), admission: kafka.NewAdmission(func() kafka.Limits {
+		b := n.images.Broker()
+		return kafka.Limits{
+			Connections: min(b.MaxConnections, room), PerAddress: int(b.Int("max.connections.per.ip")),
+			CreationRate: int(b.Int("max.connection.creation.rate")),
+		}
+	})}
+}
+
 // serveKafka opens one listener on every address its host stands for.
-func (n *Node) serveKafka(ctx context.Context, l config.Listener, memory *wire.Memory) error {
+func (n *Node) serveKafka(ctx context.Context, l config.Listener, b bounds) error {
 	authentication, err := n.authentication(l)
 	if err != nil {
 		return err
@@ -116,7 +139,7 @@ func (n *Node) serveKafka(ctx context.Context, l config.Listener, memory *wire.M
 	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
 		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
 			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
-			ConnectionsMax: min(n.settings.MaxConnections, connectionsMax), PerAddressMax: int(n.settings.Int("max.connections.per.ip")), Memory: memory,
+			Admission: b.admission, Memory: b.memory, Lobby: b.lobby,
 			SendBuffer: n.settings.SocketSendBufferBytes, ReceiveBuffer: n.settings.SocketReceiveBufferBytes,
 			Authentication: authentication, TokenMaxBytes: int32(n.settings.Int("sasl.server.max.receive.size")),
 		})

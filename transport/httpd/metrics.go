@@ -176,6 +176,7 @@ func (c collector) connections(out chan<- prometheus.Metric) {
 	row{name: "troupe_connections", help: "Kafka connections open."}.gauge(out, float64(k.Connections.Load()))
 	row{name: "troupe_connections_accepted_total", help: "Kafka connections accepted."}.counter(out, float64(k.ConnectionsAccepted.Load()))
 	row{name: "troupe_connections_refused_total", help: "Kafka connections over max.connections."}.counter(out, float64(k.ConnectionsRefused.Load()))
+	row{name: "troupe_connections_crowded_out_total", help: "Kafka connections ended to make room for others while nothing was known of the client."}.counter(out, float64(k.ConnectionsCrowdedOut.Load()))
 	row{name: "troupe_connections_broken_total", help: "Kafka connections closed by the broker: malformed or unsupported requests, failed logins."}.counter(out, float64(k.ConnectionsBroken.Load()))
 	row{name: "troupe_authentications_total", help: "Clients of SASL listeners that said who they are."}.counter(out, float64(k.Authentications.Load()))
 	row{name: "troupe_authentications_failed_total", help: "Clients of SASL listeners that failed to."}.counter(out, float64(k.AuthenticationsFailed.Load()))

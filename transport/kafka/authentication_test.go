@@ -214,6 +214,43 @@ func TestNothingIsServedBeforeAuthentication(t *testing.T) {
 	}
 }
 
+// However many connections guess, their answers come one at a time, and beyond a queue of them nobody there may try.
+func TestGuessingIsSlowOnManyConnections(t *testing.T) {
+	w := newWorld(t)
+	w.user("alice", "secret")
+	tried, refused := 0, 0
+	for range 400 {
+		c := w.guarded(scramAuthentication())
+		if c.push(1, handshake("PLAIN")); c.err != nil {
+			refused++
+			continue
+		}
+		w.run()
+		tried++
+	}
+	if tried > 150 || refused == 0 {
+		t.Errorf("%d tried and %d were refused in no time", tried, refused)
+	}
+	w.advance(time.Minute)
+	c := w.guarded(scramAuthentication())
+	if r := c.login(2, "SCRAM-SHA-256", "alice", "secret"); r.ErrorCode != 0 {
+		t.Errorf("after a while: %+v", r)
+	}
+}
+
+func TestQuestionsBeforeAuthenticationAreCounted(t *testing.T) {
+	w := newWorld(t)
+	c := w.guarded(scramAuthentication())
+	for i := 0; c.err == nil; i++ {
+		if i > 40 {
+			t.Fatal("versions that are not served may be asked for again and again")
+		}
+		c.push(99, versionsRequest())
+		w.run()
+		c.drain()
+	}
+}
+
 func TestQuestionsInTheMiddleOfAnAuthentication(t *testing.T) {
 	w := newWorld(t)
 	for _, req := range []kmsg.Request{versionsRequest(), handshake("SCRAM-SHA-256")} {

@@ -37,10 +37,17 @@ type conn struct {
 	listener *Listener
 	nc       net.Conn
 	peer     netip.Addr
+	accepted time.Time
 	session  *Session
 	cutter   *wire.Cutter
-	guarded  bool       // the client still has to say who it is; the receiver's
-	kernel   kernelConn // of a plain TCP socket
+	account  *wire.Memory // of its address
+	memory   *wire.Memory // of the cutter's buffers: the account, or the lobby's; the receiver's
+	unknown  bool         // in the lobby; the receiver's
+	kernel   kernelConn   // of a plain TCP socket
+
+	frame frameClock   // the receiver's
+	held  atomic.Int64 // bytes of the receive buffer, in the lobby
+	asked atomic.Int64 // whole requests, in the lobby
 
 	wakes    chan struct{} // of the sender; holds one
 	room     chan struct{} // the sender made room; holds one
@@ -53,17 +60,34 @@ type conn struct {
 
 func newConn(l *Listener, nc net.Conn) *conn {
 	c := &conn{
-		listener: l, nc: nc, cutter: wire.NewCutter(l.config.Memory, l.config.RequestMaxBytes),
+		listener: l, nc: nc, accepted: time.Now(), unknown: true,
 		wakes: make(chan struct{}, 1), room: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	c.kernel.init(nc)
 	peer := api.Peer{Listener: l.config.Name, Local: addrPort(nc.LocalAddr()), Remote: addrPort(nc.RemoteAddr()), Authentication: l.config.Authentication}
-	if c.guarded = peer.Authentication != nil; c.guarded {
-		c.cutter.SetMax(l.config.TokenMaxBytes)
-	}
 	c.peer = peer.Remote.Addr().Unmap()
 	c.session = NewSession(l.server, peer, func() { poke(c.wakes) })
+	c.account = l.join(c.peer)
+	c.memory, c.cutter = c.account, wire.NewCutter(c.account, l.config.RequestMaxBytes)
+	if c.guarded() {
+		c.memory = l.lobby.memory
+		c.cutter.Bound(c.memory, l.config.TokenMaxBytes, true)
+	}
 	return c
+}
+
+// guarded reports whether the client still has to say who it is.
+func (c *conn) guarded() bool { return c.unknown && c.listener.config.Authentication != nil }
+
+// greet lets the client out of the lobby, if it is known now.
+func (c *conn) greet() {
+	if c.session.Guarded() {
+		return
+	}
+	c.unknown = false
+	c.listener.lobby.leave(c)
+	c.memory = c.account
+	c.cutter.Bound(c.memory, c.listener.config.RequestMaxBytes, false)
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
@@ -98,7 +122,6 @@ func (c *conn) end(why error) {
 		c.explain(why)
 		c.listener.gone(c)
 		_ = c.nc.Close()
-		c.listener.config.Memory.Wake()
 	})
 }
 
@@ -109,7 +132,7 @@ func (c *conn) explain(why error) {
 	var size *wire.FrameSizeError
 	switch {
 	case errors.Is(why, io.EOF), errors.Is(why, net.ErrClosed), errors.Is(why, errStopping), errors.Is(why, ErrClosed),
-		errors.Is(why, syscall.ECONNRESET), errors.Is(why, syscall.EPIPE), errors.Is(why, errIdle):
+		errors.Is(why, syscall.ECONNRESET), errors.Is(why, syscall.EPIPE), errors.Is(why, errIdle), errors.Is(why, wire.ErrStopped):
 		log.Debug("connection ended", "remote", remote, "reason", why)
 		return
 	case errors.As(why, &size) && size.First && foreign(size.Prefix[:]) != "":
@@ -164,10 +187,9 @@ func (c *conn) receive() {
 }
 
 func (c *conn) receiveAll() error {
-	memory := c.listener.config.Memory
 	for {
-		if !memory.Admit(c.cutter, c.stopped) {
-			return errStopping
+		if err := c.admit(); err != nil {
+			return err
 		}
 		n, err := c.read()
 		if err != nil {
@@ -181,39 +203,78 @@ func (c *conn) receiveAll() error {
 	}
 }
 
+// admit waits until there is memory for what comes next. In the lobby nobody waits: others go.
+func (c *conn) admit() error {
+	if c.guarded() {
+		c.held.Store(int64(c.cutter.Held()))
+		c.listener.lobby.makeRoom()
+		return nil
+	}
+	began := time.Now()
+	passed, err := c.memory.Admit(c.cutter, c.listener.config.FrameTime, c.stop)
+	if err != nil {
+		return err
+	}
+	c.frame.waited(began)
+	if passed {
+		c.frame.hurry()
+	}
+	return nil
+}
+
 // handle hands over every frame that is whole.
 func (c *conn) handle() error {
 	for {
-		for !c.session.Ready() {
-			select {
-			case <-c.room:
-			case <-c.stop:
-				return errStopping
-			}
+		if err := c.await(); err != nil {
+			return err
 		}
 		f, ok, err := c.cutter.Next()
 		if !ok {
+			c.frame.look(c.cutter)
 			return err
 		}
+		c.frame.end()
 		if err := c.session.Handle(f); err != nil {
 			return err
 		}
-		if c.guarded && !c.session.Guarded() {
-			c.guarded = false
-			c.cutter.SetMax(c.listener.config.RequestMaxBytes)
+		if c.unknown {
+			c.asked.Add(1)
+			c.greet()
 		}
 	}
 }
 
-// read reads what there is, or waits for it: for a new request as long as a connection may be idle, for the rest of one as long as its
-// size allows.
+// await waits until the session takes another frame.
+func (c *conn) await() error {
+	if c.session.Ready() {
+		return nil
+	}
+	began := time.Now()
+	for !c.session.Ready() {
+		select {
+		case <-c.room:
+		case <-c.stop:
+			return errStopping
+		}
+	}
+	c.frame.waited(began)
+	return nil
+}
+
+// read reads what there is, or waits for it: for a new request as long as a connection may be idle, for the rest of one until its time
+// is over, and for what shows who the client is until loginTime.
 func (c *conn) read() (int, error) {
 	for {
-		limit := c.listener.config.IdleMax
+		until, why := time.Now().Add(c.listener.config.IdleMax), errIdle
 		if c.cutter.Partial() {
-			limit = c.listener.config.FrameTime + time.Duration(c.cutter.Declared())*time.Second/frameRate
+			until, why = c.frame.deadline(c.listener.config.FrameTime, c.cutter.Declared()), errSlow
 		}
-		if err := c.nc.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		if c.guarded() {
+			if login := c.accepted.Add(c.listener.config.LoginTime); login.Before(until) {
+				until, why = login, errNoLogin
+			}
+		}
+		if err := c.nc.SetReadDeadline(until); err != nil {
 			return 0, err
 		}
 		if c.draining.Load() {
@@ -228,9 +289,9 @@ func (c *conn) read() (int, error) {
 			return 0, err
 		case c.draining.Load():
 			return 0, errStopping
-		case c.cutter.Partial():
-			return 0, errSlow
-		case time.Since(time.Unix(0, c.lastSent.Load())) >= limit: // a connection that only waits for answers is not idle
+		case why != errIdle:
+			return 0, why
+		case time.Since(time.Unix(0, c.lastSent.Load())) >= c.listener.config.IdleMax: // a connection that only waits for answers is not idle
 			return 0, errIdle
 		}
 	}

@@ -21,8 +21,11 @@
 //	one frame             socket.request.max.bytes; its memory grows with what arrives; before authentication
 //	                      sasl.server.max.receive.size
 //	one connection        pipelineRequestsMax requests, pipelineBytesMax bytes of them; then it is not read from
-//	all connections       wire.Memory for receive buffers, max.connections; beyond that they are closed
-//	time                  an idle connection, a frame that does not get finished, a reply that is not taken: each has a deadline
+//	one address           a share of memory and connections that leaves some for others; max.connections.per.ip
+//	all connections       wire.Memory for receive buffers, Admission (max.connections, descriptors, max.connection.creation.rate)
+//	unknown clients       the lobby: few connections and little memory of their own; at the bound some have to go
+//	time                  an idle connection, a login, a frame (one deadline from its first byte), a reply that is not taken
+//	failed logins         LoginFailures: those of one network share a pace
 //
 // # Who a client is
 //

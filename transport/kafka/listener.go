@@ -27,13 +27,14 @@ type ListenerConfig struct {
 	TokenMaxBytes   int32               // sasl.server.max.receive.size: of a request before that
 	RequestMaxBytes int32               // socket.request.max.bytes
 	IdleMax         time.Duration       // connections.max.idle.ms; negative: for ever
-	ConnectionsMax  int                 // max.connections
-	PerAddressMax   int                 // max.connections.per.ip
+	Admission       *Admission          // of the node's connections; nil: one without limits but the default
 	SendBuffer      int                 // socket.send.buffer.bytes; 0 or less leaves it to the system
 	ReceiveBuffer   int                 // socket.receive.buffer.bytes; 0 or less leaves it to the system
-	Memory          *wire.Memory        // of receive buffers; nil: one of memoryDefault bytes
+	Memory          *wire.Memory        // of receive buffers of the node; nil: one of memoryDefault bytes
+	Lobby           *wire.Memory        // of receive buffers of the node's clients that must still say who they are; nil: one of lobbyMemory bytes
 
 	FrameTime time.Duration // what the rest of a request may take to arrive, beside its size at frameRate; zero: frameTimeDefault
+	LoginTime time.Duration // what a client may take to say who it is; zero: loginTime
 	SendTime  time.Duration // how long a client may take nothing of what is sent to it; zero: sendTimeDefault
 }
 
@@ -42,11 +43,11 @@ const (
 	idleMaxDefault         = 10 * time.Minute
 	forever                = 10 * 365 * 24 * time.Hour
 	tokenMaxBytesDefault   = 512 << 10
-	connectionsMaxDefault  = 20_000  // Kafka has no limit; file descriptors do
 	memoryDefault          = 1 << 30 // bytes
 	frameTimeDefault       = 30 * time.Second
 	frameRate              = 64 << 10 // bytes/s: the slowest peer worth waiting for
 	sendTimeDefault        = 30 * time.Second
+	acceptPauseMax         = time.Second
 	acceptPause            = 20 * time.Millisecond // after a failure to accept, such as having no file descriptors left
 )
 
@@ -58,11 +59,20 @@ type Listener struct {
 	log    *slog.Logger
 	limit  logLimit
 
-	mu     sync.Mutex
-	conns  map[*conn]struct{} // guarded by mu
-	peers  map[netip.Addr]int // guarded by mu: connections by address
-	closed atomic.Bool
-	open   sync.WaitGroup // connections and the accept loop
+	lobby  *lobby
+	memory *wire.Memory // of this listener
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}        // guarded by mu
+	accounts map[netip.Prefix]*account // guarded by mu
+	closed   atomic.Bool
+	open     sync.WaitGroup // connections and the accept loop
+}
+
+// account is what the connections of one address use.
+type account struct {
+	memory *wire.Memory
+	conns  int
 }
 
 // Listen opens the port and begins to accept. The error says what is wrong with the address and what to do about it.
@@ -72,7 +82,10 @@ func Listen(s *api.Server, config ListenerConfig) (*Listener, error) {
 	if err != nil {
 		return nil, explain(config, err)
 	}
-	l := &Listener{server: s, config: config, ln: ln, log: s.Logger.With("listener", config.Name), conns: map[*conn]struct{}{}, peers: map[netip.Addr]int{}}
+	l := &Listener{
+		server: s, config: config, ln: ln, log: s.Logger.With("listener", config.Name), lobby: newLobby(config.Lobby), memory: config.Memory.Share(),
+		conns: map[*conn]struct{}{}, accounts: map[netip.Prefix]*account{},
+	}
 	l.open.Go(l.accept)
 	return l, nil
 }
@@ -80,13 +93,19 @@ func Listen(s *api.Server, config ListenerConfig) (*Listener, error) {
 func (c *ListenerConfig) setDefaults() {
 	c.RequestMaxBytes = cmp.Or(c.RequestMaxBytes, requestMaxBytesDefault)
 	c.TokenMaxBytes = min(cmp.Or(c.TokenMaxBytes, tokenMaxBytesDefault), c.RequestMaxBytes)
-	c.ConnectionsMax = cmp.Or(c.ConnectionsMax, connectionsMaxDefault)
+	c.LoginTime = cmp.Or(c.LoginTime, loginTime)
 	c.FrameTime, c.SendTime = cmp.Or(c.FrameTime, frameTimeDefault), cmp.Or(c.SendTime, sendTimeDefault)
 	if c.IdleMax = cmp.Or(c.IdleMax, idleMaxDefault); c.IdleMax < 0 {
 		c.IdleMax = forever
 	}
 	if c.Memory == nil {
 		c.Memory = wire.NewMemory(memoryDefault)
+	}
+	if c.Lobby == nil {
+		c.Lobby = wire.NewMemory(lobbyMemory)
+	}
+	if c.Admission == nil {
+		c.Admission = NewAdmission(nil)
 	}
 }
 
@@ -121,19 +140,20 @@ func (l *Listener) accept() {
 			continue
 		}
 		l.server.Metrics.ConnectionsAccepted.Add(1)
+		if pause := l.config.Admission.pause(time.Now()); pause > 0 {
+			time.Sleep(min(pause, acceptPauseMax))
+		}
 		l.serve(nc)
 	}
 }
 
 // serve starts a connection, unless there are too many.
 func (l *Listener) serve(nc net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	peer := addrPort(nc.RemoteAddr()).Addr().Unmap()
-	if limit := l.limitReached(peer); limit != "" {
+	if no := l.config.Admission.enter(peer); no != nil {
 		l.server.Metrics.ConnectionsRefused.Add(1)
-		l.limit.do(limit, func(more int) {
-			l.log.Warn("refused a connection: "+limit+" is reached", "remote", nc.RemoteAddr().String(), "connections", len(l.conns), "unlogged", more)
+		l.limit.do(no.setting, func(more int) {
+			l.log.Warn("refused a connection: "+no.setting+" is reached", "remote", nc.RemoteAddr().String(), "reason", no.detail, "unlogged", more)
 		})
 		_ = nc.Close()
 		return
@@ -142,23 +162,42 @@ func (l *Listener) serve(nc net.Conn) {
 	if l.config.TLS != nil {
 		nc = tls.Server(nc, l.config.TLS)
 	}
-	c := newConn(l, nc)
-	l.conns[c] = struct{}{}
-	l.peers[peer]++
-	l.server.Metrics.Connections.Add(1)
-	l.open.Go(c.receive)
-	l.open.Go(c.send)
+	if c := l.add(nc); c != nil {
+		l.lobby.enter(c)
+		l.open.Go(c.receive)
+		l.open.Go(c.send)
+	}
 }
 
-// limitReached names the setting that forbids one more connection from peer.
-func (l *Listener) limitReached(peer netip.Addr) string {
-	switch {
-	case l.closed.Load() || len(l.conns) >= l.config.ConnectionsMax:
-		return "max.connections"
-	case l.config.PerAddressMax > 0 && l.peers[peer] >= l.config.PerAddressMax:
-		return "max.connections.per.ip"
+// add makes a connection one of the listener's; nil if that has closed meanwhile.
+func (l *Listener) add(nc net.Conn) *conn {
+	c := newConn(l, nc)
+	l.server.Metrics.Connections.Add(1)
+	l.mu.Lock()
+	closed := l.closed.Load()
+	if !closed {
+		l.conns[c] = struct{}{}
 	}
-	return ""
+	l.mu.Unlock()
+	if closed {
+		c.end(errStopping)
+		return nil
+	}
+	return c
+}
+
+// join counts one more connection of peer and returns the memory of its address.
+func (l *Listener) join(peer netip.Addr) *wire.Memory {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	network := networkOf(peer)
+	a := l.accounts[network]
+	if a == nil {
+		a = &account{memory: l.memory.Share()}
+		l.accounts[network] = a
+	}
+	a.conns++
+	return a.memory
 }
 
 // tune sets what the configuration says about sockets.
@@ -176,10 +215,15 @@ func (l *Listener) tune(nc net.Conn) {
 }
 
 func (l *Listener) gone(c *conn) {
+	l.lobby.leave(c)
+	l.config.Admission.leave(c.peer)
+	network := networkOf(c.peer)
 	l.mu.Lock()
 	delete(l.conns, c)
-	if l.peers[c.peer]--; l.peers[c.peer] == 0 {
-		delete(l.peers, c.peer)
+	if a := l.accounts[network]; a != nil {
+		if a.conns--; a.conns == 0 {
+			delete(l.accounts, network)
+		}
 	}
 	l.mu.Unlock()
 	l.server.Metrics.Connections.Add(-1)

@@ -124,7 +124,7 @@ func (w *world) found(clock env.Clock, dispatcher actors.Dispatcher, log *slog.L
 	}
 	w.server = api.NewServer(api.Config{
 		NodeID: self, System: w.system, Clock: clock, Logger: log, Rand: &counter{}, Table: w.table, Images: w, Controller: controller,
-		Settings: func() *api.Settings { return &w.settings }, FetchSlots: NewFetchSlots(10), ProducerIDs: ids,
+		Settings: func() *api.Settings { return &w.settings }, FetchSlots: NewFetchSlots(10), LoginFailures: &LoginFailures{}, ProducerIDs: ids,
 		LogDirs: []api.LogDir{{Path: "/data", Space: func() (int64, int64, error) { return 10, 20, nil }}},
 	})
 	w.apply(&image.ClusterFounded{ClusterID: "cluster-of-the-test-00"}, &image.BrokerRegistered{Node: self, Listeners: []image.Listener{{Name: "PLAINTEXT", Host: "registered", Port: 1}}},

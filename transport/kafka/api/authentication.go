@@ -50,7 +50,11 @@ type authenticator struct {
 	life      time.Duration           // of what is being shown; 0 is for ever
 	expires   time.Duration           // on the monotonic clock; 0 never
 	again     time.Duration           // when the last re-authentication began; 0 is none
+	asked     int                     // requests before the client was known
 }
+
+// askedMax is how many requests a client may make before it has said who it is; a login takes four to six.
+const askedMax = 32
 
 type stage uint8
 
@@ -93,7 +97,15 @@ func (c *Conn) Admit(row *Row) error {
 	if c.Peer.Authentication == nil {
 		return nil
 	}
+	if c.auth.principal == "" {
+		if c.auth.asked++; c.auth.asked > askedMax {
+			return errors.New("too many requests came before authentication was complete")
+		}
+	}
 	handshake := row.Key == keySaslHandshake
+	if handshake && c.LoginFailures.TooMany(c.Peer.Remote.Addr(), c.Clock.Mono()) {
+		return errors.New("too many failed logins from this address: try again in some seconds")
+	}
 	switch c.auth.stage {
 	case greeting:
 		if handshake || row.Key == keyApiVersions {
@@ -177,7 +189,7 @@ func (c *Call) fail(resp kmsg.Response, reason string) {
 	conn.Metrics.AuthenticationsFailed.Add(1)
 	delay := time.Duration(0)
 	if a := conn.Peer.Authentication; a != nil {
-		delay = a.FailureDelay
+		delay = max(a.FailureDelay, conn.LoginFailures.Add(conn.Peer.Remote.Addr(), conn.Clock.Mono()))
 	}
 	conn.Host.After(delay, func() {
 		if resp != nil {

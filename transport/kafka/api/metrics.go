@@ -15,14 +15,15 @@ const (
 // Metrics counts what the Kafka edge does. Atomic counters only, indexed by numbers that do not come from the wire, so that counting
 // costs nanoseconds and no client can make more of them. Read with Load from anywhere; the zero value is ready.
 type Metrics struct {
-	Connections         atomic.Int64 // open now
-	ConnectionsAccepted atomic.Int64
-	ConnectionsRefused  atomic.Int64 // over max.connections
-	ConnectionsBroken   atomic.Int64 // closed by us: malformed or unsupported requests, failed logins
-	Panics              atomic.Int64 // each closed one connection and is a bug
-	BytesIn             atomic.Int64
-	BytesOut            atomic.Int64
-	BytesSent           atomic.Int64 // of BytesOut, by sendfile
+	Connections           atomic.Int64 // open now
+	ConnectionsAccepted   atomic.Int64
+	ConnectionsRefused    atomic.Int64 // over max.connections
+	ConnectionsCrowdedOut atomic.Int64 // ended to make room while nothing was known of the client
+	ConnectionsBroken     atomic.Int64 // closed by us: malformed or unsupported requests, failed logins
+	Panics                atomic.Int64 // each closed one connection and is a bug
+	BytesIn               atomic.Int64
+	BytesOut              atomic.Int64
+	BytesSent             atomic.Int64 // of BytesOut, by sendfile
 
 	Authentications       atomic.Int64 // also repeated ones
 	AuthenticationsFailed atomic.Int64

@@ -2,6 +2,7 @@ package api
 
 import (
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ import (
 	"github.com/troupe-broker/troupe/partition"
 )
 
-// Config is what the handlers of a node need of the rest of it. All fields but Advertised, LogDirs, Coordinators and Logger must be
+// Config is what the handlers of a node need of the rest of it. All fields but Advertised, LogDirs, Coordinators, LoginFailures and Logger must be
 // set.
 type Config struct {
 	NodeID     protocol.NodeID
@@ -36,6 +37,8 @@ type Config struct {
 	LogDirs []LogDir
 	// FetchSlots bounds the fetch sessions of the node.
 	FetchSlots FetchSlots
+	// LoginFailures slows down who guesses passwords; nil: nobody is.
+	LoginFailures LoginFailures
 	// ProducerIDs is the allocator made by cluster.NewProducerIDs.
 	ProducerIDs actors.PID
 	// Coordinators finds those of groups and transactions; without it every group and transaction is COORDINATOR_NOT_AVAILABLE.
@@ -77,6 +80,20 @@ type FetchSlots interface {
 	Give(id int32)
 }
 
+// LoginFailures counts failed logins by network. Safe on any goroutine; now is on the monotonic clock.
+type LoginFailures interface {
+	// Add counts a failure and returns how long its answer has to wait.
+	Add(peer netip.Addr, now time.Duration) time.Duration
+	// TooMany reports whether a network has failed so often lately that it may not try now.
+	TooMany(peer netip.Addr, now time.Duration) bool
+}
+
+// noFailures is a node that nobody guesses at.
+type noFailures struct{}
+
+func (noFailures) Add(netip.Addr, time.Duration) time.Duration { return 0 }
+func (noFailures) TooMany(netip.Addr, time.Duration) bool      { return false }
+
 // Server is what the connections of a node share.
 type Server struct {
 	Config
@@ -91,6 +108,9 @@ func NewServer(c Config) *Server {
 	}
 	if c.Coordinators == nil {
 		c.Coordinators = noCoordinators{}
+	}
+	if c.LoginFailures == nil {
+		c.LoginFailures = noFailures{}
 	}
 	return &Server{Config: c, table: newTable()}
 }

@@ -33,6 +33,7 @@ func (e *FrameSizeError) Error() string {
 type Cutter struct {
 	memory *Memory
 	max    int32
+	modest bool
 
 	buf        *Buffer
 	start, end int // buf[start:end] is received and not handed out
@@ -43,36 +44,62 @@ type Cutter struct {
 // NewCutter cuts frames of at most max bytes, with buffers from m.
 func NewCutter(m *Memory, max int32) *Cutter { return &Cutter{memory: m, max: max} }
 
-// SetMax changes the size of the largest frame, for those that Next has not looked at.
-func (c *Cutter) SetMax(max int32) { c.max = max }
+// Bound changes the size of the largest frame, for those that Next has not looked at, and where the buffers count. A modest cutter's
+// never exceed twice what has arrived: it is for those of whom nothing is known.
+func (c *Cutter) Bound(m *Memory, max int32, modest bool) {
+	c.memory.settled(c)
+	c.memory, c.max, c.modest = m, max, modest
+}
 
 // spaceMin is the room left in a buffer below which a fresh one is taken.
-const spaceMin = BufferSizeMin / 4 // bytes
+const spaceMin = bufferSizeBusy / 4 // bytes
 
 // Space is where to read the next bytes into; never empty. It is valid until the next call of any method.
 func (c *Cutter) Space() []byte {
-	if need := c.wanted(); need > BufferSizeMin {
+	need := c.wanted()
+	if c.modest || c.last == 0 {
+		return c.spaceModest(need)
+	}
+	if need > bufferSizeBusy {
 		return c.spaceForLarge(need)
 	}
 	probable := max(spaceMin, min(c.last, bufferPooledMax))
 	have := c.end - c.start
 	switch {
 	case c.buf == nil:
-		c.buf = c.memory.Buffer(probable)
+		c.buf = c.memory.Buffer(max(probable, bufferSizeBusy))
 	case have == 0 && c.buf.alone():
 		c.start, c.end = 0, 0
 		if len(c.buf.bytes) < probable {
-			c.move(probable)
+			c.move(max(probable, bufferSizeBusy))
 		}
-	case len(c.buf.bytes)-c.start < max(probable, c.wanted()):
-		c.move(max(probable, c.wanted()))
+	case len(c.buf.bytes)-c.start < max(probable, need):
+		c.move(max(probable, need, bufferSizeBusy))
 	}
 	room := c.buf.bytes[c.end:]
 	// Reading past a large frame would mean copying the start of the next one into its buffer later.
-	if c.last > BufferSizeMin && have < c.last && len(room) > c.last-have {
+	if c.last > bufferSizeBusy && have < c.last && len(room) > c.last-have {
 		room = room[:c.last-have]
 	}
 	return room
+}
+
+// spaceModest doubles what has arrived.
+func (c *Cutter) spaceModest(need int) []byte {
+	have := c.end - c.start
+	switch {
+	case c.buf == nil:
+		c.buf = c.memory.Buffer(BufferSizeMin)
+	case have == 0 && c.buf.alone():
+		c.start, c.end = 0, 0
+	case c.end == len(c.buf.bytes):
+		size := max(2*have, BufferSizeMin)
+		if need > have {
+			size = min(size, max(need, BufferSizeMin))
+		}
+		c.move(size)
+	}
+	return c.buf.bytes[c.end:]
 }
 
 // spaceForLarge is the rest of one frame of need bytes and nothing after it.
@@ -80,7 +107,7 @@ func (c *Cutter) spaceForLarge(need int) []byte {
 	have := c.end - c.start
 	probable := min(need, c.last, bufferPooledMax)
 	if capacity := len(c.buf.bytes) - c.start; capacity < probable || capacity < need && c.end == len(c.buf.bytes) {
-		c.move(min(need, max(2*have, probable, 2*BufferSizeMin)))
+		c.move(min(need, max(2*have, probable, 2*bufferSizeBusy)))
 	}
 	return c.buf.bytes[c.end:min(len(c.buf.bytes), c.start+need)]
 }
@@ -124,7 +151,7 @@ func (c *Cutter) Next() (f Frame, ok bool, err error) {
 	f = Frame{c.buf.bytes[c.start+framePrefix : c.start+total : c.start+total], c.buf}
 	c.start += total
 	c.last, c.cut = total, true
-	if c.memory.overdraw.Load() == c {
+	if c.memory.root.overdraw.Load() == c {
 		c.memory.settled(c)
 	}
 	return f, true, nil
@@ -133,13 +160,29 @@ func (c *Cutter) Next() (f Frame, ok bool, err error) {
 // Partial reports whether a frame has begun to arrive and is not whole.
 func (c *Cutter) Partial() bool { return c.end > c.start }
 
+// Held is the size of the buffer that the cutter holds, in bytes.
+func (c *Cutter) Held() int {
+	if c.buf == nil {
+		return 0
+	}
+	return len(c.buf.bytes)
+}
+
 // Declared is the size of the frame that is arriving, 0 while unknown.
 func (c *Cutter) Declared() int { return c.wanted() }
 
-// Rest gives the buffer back if nothing in it is waiting for more bytes: a connection that is silent holds no memory.
+// Rest is called before a wait for more bytes: a connection that is silent holds no memory, or, of those who may be many, little more than
+// what it has sent.
 func (c *Cutter) Rest() {
-	if c.buf != nil && c.start == c.end {
+	if c.buf == nil {
+		return
+	}
+	have := c.end - c.start
+	switch {
+	case have == 0:
 		c.drop()
+	case len(c.buf.bytes) > BufferSizeMin && have <= len(c.buf.bytes)/4 && (c.modest || c.last == 0 || c.memory.crowded()):
+		c.move(have)
 	}
 }
 

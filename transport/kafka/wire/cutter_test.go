@@ -150,28 +150,6 @@ func TestSilentConnectionHoldsNoMemory(t *testing.T) {
 	c.Close()
 }
 
-func TestReadersOverTheBoundWaitExceptOne(t *testing.T) {
-	m := NewMemory(BufferSizeMin)
-	a, b := NewCutter(m, 1<<20), NewCutter(m, 1<<20)
-	never := func() bool { return false }
-	a.Space()
-	if !m.Admit(a, never) { // over the bound: a gets the one exception
-		t.Fatal("nobody may pass")
-	}
-	admitted := make(chan bool)
-	go func() { admitted <- m.Admit(b, never) }()
-	select {
-	case <-admitted:
-		t.Fatal("two passed the bound")
-	default:
-	}
-	a.Close()
-	if !<-admitted {
-		t.Error("b was turned away")
-	}
-	b.Close()
-}
-
 func TestSizeClasses(t *testing.T) {
 	for size := 1; size <= bufferPooledMax; size += 4093 {
 		class, capacity := classOf(size)
@@ -199,7 +177,7 @@ func FuzzFrame(f *testing.F) {
 		if !bytes.HasPrefix(in, out) {
 			t.Fatalf("frames %x are no prefix of %x", out, in)
 		}
-		if m.InUse() > int64(3*len(in)+2*BufferSizeMin) {
+		if m.InUse() > int64(3*len(in)+2*bufferSizeBusy) {
 			t.Fatalf("%d bytes for an input of %d, %v", m.InUse(), len(in), err)
 		}
 		c.Close()
