@@ -32,7 +32,7 @@ var rows = []struct {
 	{"small", "16 KiB and 4 KiB batches, 8 partitions", (*run).smallRow},
 	{"many", "1,000 partitions written in turn, 16 KiB batches", (*run).manyRow},
 	{"fetch", "raw fetch of 256 KiB batches: file→socket limit, kafka, troupe", (*run).fetchRow},
-	{"latency", "end to end, 1 KB records at 1,000/s and 20,000/s", (*run).latencyRow},
+	{"latency", "end to end, 1 KB records at 1,000, 20,000, 50,000 and 100,000 a second: the tail", (*run).latencyRow},
 	{"client", "franz-go against a broker that discards everything, and troupe", (*run).clientRow},
 	{"transactions", "transactions of 100 records over 4 partitions; offset commits, 256 in flight", (*run).transactionsRow},
 	{"members", "100 members of a group over 300 partitions join, ten leave (classic members heartbeat twice a second)", (*run).membersRow},
@@ -275,13 +275,14 @@ func (r *run) latencyRounds(label string, b *process.Broker, c *client) error {
 		return err
 	}
 	for round := range r.rounds {
-		for _, rate := range []int{1_000, 20_000} {
+		for _, rate := range []int{1_000, 20_000, 50_000, 100_000} {
 			got, err := endToEnd(b, "latency", rate, r.span/2, r.span)
 			if err != nil {
 				return err
 			}
-			r.report.add(fmt.Sprintf("end to end %d/s", rate), label, sample{"p50 ms": got.P50, "p99 ms": got.P99, "p999 ms": got.P999})
-			r.progress("end to end %d/s %s round %d/%d: p50 %.2f p99 %.2f p99.9 %.2f ms", rate, label, round+1, r.rounds, got.P50, got.P99, got.P999)
+			rss := float64(b.RSS()) / 1e6
+			r.report.add(fmt.Sprintf("end to end %d/s", rate), label, sample{"p50 ms": got.P50, "p99 ms": got.P99, "p999 ms": got.P999, "RSS MB": rss})
+			r.progress("end to end %d/s %s round %d/%d: p50 %.2f p99 %.2f p99.9 %.2f ms, RSS %.0f MB", rate, label, round+1, r.rounds, got.P50, got.P99, got.P999, rss)
 		}
 	}
 	return nil
