@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
@@ -15,8 +16,9 @@ import (
 type Broker struct {
 	NodeID         protocol.NodeID
 	Rack           string     // empty: none
-	Listeners      []Listener // never empty
-	Advertised     []Listener // empty: tell every client the address it reached us by
+	Listeners      []Listener // never empty; those for clients
+	NotServed      []Listener // of listeners: those that Kafka keeps for controllers
+	Advertised     []Listener // what clients are told; of a listener that is not among them, the address by which they reached it
 	LogDirs        []string   // never empty, all different
 	MetadataLogDir string     // one of LogDirs unless configured elsewhere
 	HTTPListener   string     // host:port; empty: none
@@ -31,6 +33,7 @@ type Broker struct {
 	SocketRequestMaxBytes    int
 	ConnectionsMaxIdle       time.Duration // -1: never
 	MaxConnections           int
+	AddressLimits            map[netip.Addr]int // max.connections.per.ip.overrides; never changed
 	FetchMaxBytes            int
 	FetchSessionSlots        int
 
@@ -101,6 +104,7 @@ func (b *Broker) sockets() {
 	b.SocketRequestMaxBytes = int(b.Int("socket.request.max.bytes"))
 	b.ConnectionsMaxIdle = b.Duration("connections.max.idle.ms")
 	b.MaxConnections = int(b.Int("max.connections"))
+	b.AddressLimits, _ = ParseAddressLimits(b.List("max.connections.per.ip.overrides")) // checked like any other
 	b.FetchMaxBytes = int(b.Int("fetch.max.bytes"))
 	b.FetchSessionSlots = int(b.Int("max.incremental.fetch.session.cache.slots"))
 }
@@ -139,8 +143,9 @@ func (b *Broker) listeners() (err error) {
 	if b.Listeners, err = ParseListeners(text, protocolMap); err != nil {
 		return &Invalid{Key: "listeners", Value: text, Reason: err.Error()}
 	}
+	b.keepFromClients()
 	if len(b.Listeners) == 0 {
-		return &Invalid{Key: "listeners", Value: text, Reason: "At least one listener is needed"}
+		return &Invalid{Key: "listeners", Value: text, Reason: "At least one listener for clients is needed; those in controller.listener.names are not served to them"}
 	}
 	for _, l := range b.Listeners {
 		if l.Authenticates() {
@@ -149,21 +154,62 @@ func (b *Broker) listeners() (err error) {
 			}
 		}
 	}
-	text = b.String("advertised.listeners")
-	if b.Advertised, err = ParseListeners(text, protocolMap); err != nil {
+	return b.advertise(b.String("advertised.listeners"), protocolMap)
+}
+
+// keepFromClients takes the listeners that are not for clients out of Listeners. inter.broker.listener.name is none of them: Kafka serves
+// clients by it, and it is often the only one.
+func (b *Broker) keepFromClients() {
+	names := b.List("controller.listener.names")
+	if name, ok := Find(b.values.Static, "control.plane.listener.name"); ok { // of Kafka before 4.0
+		names = append(names, name)
+	}
+	var served []Listener
+	for _, l := range b.Listeners {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, l.Name) }) {
+			b.NotServed = append(b.NotServed, l)
+		} else {
+			served = append(served, l)
+		}
+	}
+	b.Listeners = served
+}
+
+// advertise decides what clients are told. As in Kafka that is, without advertised.listeners, what listeners says, where it names a host.
+// Source: SocketServerConfigs.listenerListToEndPoints, KafkaConfig.effectiveAdvertisedBrokerListeners.
+func (b *Broker) advertise(text, protocolMap string) error {
+	all, err := ParseListeners(text, protocolMap)
+	if err != nil {
 		return &Invalid{Key: "advertised.listeners", Value: text, Reason: err.Error()}
 	}
-	for _, a := range b.Advertised {
+	for _, a := range all {
+		if slices.ContainsFunc(b.NotServed, func(l Listener) bool { return l.Name == a.Name }) {
+			continue
+		}
 		if err := b.advertisable(a); err != nil {
 			return &Invalid{Key: "advertised.listeners", Value: text, Reason: err.Error()}
+		}
+		b.Advertised = append(b.Advertised, a)
+	}
+	if len(all) > 0 {
+		return nil
+	}
+	for _, l := range b.Listeners {
+		if !wildcard(l.Host) && l.Port != 0 {
+			b.Advertised = append(b.Advertised, l)
 		}
 	}
 	return nil
 }
 
+// wildcard reports whether a host stands for every address of the machine.
+func wildcard(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
+}
+
 func (b *Broker) advertisable(a Listener) error {
-	addr, err := netip.ParseAddr(a.Host)
-	if a.Host == "" || err == nil && addr.IsUnspecified() {
+	if wildcard(a.Host) {
 		return fmt.Errorf("%v is not an address clients can connect to; name a host", a)
 	}
 	if !slices.ContainsFunc(b.Listeners, func(l Listener) bool { return l.Name == a.Name }) {
@@ -212,11 +258,20 @@ func (b *Broker) Duration(name string) time.Duration { return milliseconds(b.Int
 // Warnings says which static settings are unknown, were removed from Kafka, or are accepted without effect.
 func (b *Broker) Warnings() []Warning {
 	var out []Warning
+	for _, l := range b.NotServed {
+		out = append(out, Warning{"controller.listener.names", "listener " + l.String() + " is not opened: Kafka keeps it for controllers, and this node is its own"})
+	}
 	for _, e := range b.values.Static {
 		k, ok := BrokerKey(e.Key)
 		switch {
 		case !ok:
 			out = append(out, Warning{e.Key, unknown(e.Key, brokerTable).Error() + "; it is ignored"})
+		case k.Name == "default.replication.factor" && b.Int(k.Name) > 1:
+			out = append(out, Warning{e.Key, e.Key + "=" + e.Value + " and one node: topics that do not ask for replication factor 1 themselves are refused"})
+		case k.Name == "min.insync.replicas" && b.Int(k.Name) > 1:
+			out = append(out, Warning{e.Key, e.Key + "=" + e.Value + " and one node: records with acks=all are refused"})
+		case e.Key != k.Name && k.Enforced && !slices.Contains(perListener, k.Name):
+			out = append(out, Warning{e.Key, e.Key + " has no effect: " + k.Name + " is for all listeners together"})
 		case k.Name == "log.cleaner.threads" && b.Int(k.Name) > 1:
 			out = append(out, Warning{e.Key, e.Key + "=" + e.Value + " is as 1: one log is compacted at a time"})
 		case !k.Enforced && e.Value != k.Default:

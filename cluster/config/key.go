@@ -46,7 +46,12 @@ type Key struct {
 	Doc      string // what it does, in a sentence
 	Valid    Valid
 	Update   Update // of broker keys; topic keys can always be altered
-	Enforced bool   // false: accepted and described, with no effect
+	Enforced bool   // false: accepted and described, with no effect, or refused: see Effect
+	// Restricts says what somebody who sets the key counts on and would not get: such a value is refused, since a broker that passes it
+	// over is open where its owner believes it closed. Empty for keys that only tune, and for those that are enforced.
+	Restricts string
+	// Harmless tells values of such a key that restrict nobody, beside the default.
+	Harmless Valid
 	// Synonyms of a topic key are the broker keys it falls back to; of a broker key the whole group it belongs to, with itself, in
 	// order of precedence. Nil if there are none.
 	Synonyms []string
@@ -55,12 +60,61 @@ type Key struct {
 // Sensitive reports that values are never shown.
 func (k *Key) Sensitive() bool { return k.Type == Password }
 
+// Effect is what setting a key does in troupe.
+type Effect string
+
+const (
+	// Enforced keys do what they say.
+	Enforced Effect = "enforced"
+	// NoEffect keys only tune: they are accepted, described and passed over with a line.
+	NoEffect Effect = "no effect"
+	// Refused keys restrict somebody, or change what the node is, in a way that troupe cannot honour: a value that does so stops the start.
+	Refused Effect = "refused"
+)
+
+// Effect is the key's.
+func (k *Key) Effect() Effect {
+	switch {
+	case k.Enforced:
+		return Enforced
+	case k.Restricts != "":
+		return Refused
+	}
+	return NoEffect
+}
+
 // Documentation is Doc and, if the key is not enforced, a sentence that says so.
 func (k *Key) Documentation() string {
-	if k.Enforced {
-		return k.Doc
+	switch k.Effect() {
+	case NoEffect:
+		return k.Doc + " Accepted and described, but without effect in troupe."
+	case Refused:
+		return k.Doc + " Refused if it restricts: " + k.Restricts + "."
 	}
-	return k.Doc + " Accepted and described, but without effect in troupe."
+	return k.Doc
+}
+
+// restricts refuses a value that somebody counts on and that is not honoured. The error is an *Invalid.
+func (k *Key) restricts(name, text string) error {
+	v, err := k.parse(text)
+	if err != nil || k.Restricts == "" || k.harmless(v) {
+		return err
+	}
+	if k.Sensitive() {
+		text = "[hidden]"
+	}
+	return &Invalid{Key: k.Name, Conflict: true, Reason: name + "=" + text + " cannot be honoured: " + k.Restricts}
+}
+
+// harmless reports whether a value of a key that restricts does not.
+func (k *Key) harmless(v value) bool {
+	switch {
+	case v.text == "":
+		return true
+	case k.Harmless.ok != nil:
+		return k.Harmless.ok(v)
+	}
+	return !k.Null && v.text == k.Default
 }
 
 // scale is the factor from the key's unit to milliseconds, or 1.

@@ -127,3 +127,24 @@ func splitHostPort(text string) (host string, port int32, err error) {
 	}
 	return host, int32(n), nil
 }
+
+// ParseAddressLimits reads a value of max.connections.per.ip.overrides. Kafka takes names of hosts as well, and looks them up once.
+func ParseAddressLimits(items []string) (map[netip.Addr]int, error) {
+	out := map[netip.Addr]int{}
+	for _, item := range items {
+		colon := strings.LastIndexByte(item, ':')
+		if colon < 0 {
+			return nil, fmt.Errorf("%q is not address:number", item)
+		}
+		addr, err := netip.ParseAddr(strings.Trim(item[:colon], "[]"))
+		if err != nil {
+			return nil, err
+		}
+		n, err := strconv.ParseUint(item[colon+1:], 10, 31)
+		if err != nil {
+			return nil, err
+		}
+		out[addr.Unmap()] = int(n)
+	}
+	return out, nil
+}

@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // nameLengthMax bounds the work on names from the wire.
 const nameLengthMax = 100
 
@@ -17,6 +19,25 @@ func nearest(name string, table []Key) string {
 	}
 	return at
 }
+
+// Foreign reports whether a name that is no key's resembles none either: it belongs to somebody else, who keeps settings in the same file.
+// Of the family of a known key (its first word), whatever is like one may be meant for it; of another, only what is a letter or two off.
+func Foreign(name string) bool {
+	near := nearest(name, brokerTable)
+	if near == "" {
+		return true
+	}
+	family, _, _ := strings.Cut(name, ".")
+	for i := range brokerTable {
+		if known, _, _ := strings.Cut(brokerTable[i].Name, "."); known == family {
+			return false
+		}
+	}
+	return distance(name, near, foreignFrom) >= foreignFrom
+}
+
+// foreignFrom is how far from the nearest key a name of another family is no misspelling of it.
+const foreignFrom = 4
 
 // distance is the Levenshtein distance, where an underscore or dash for a dot is free; anything from limit on may be returned as
 // limit.

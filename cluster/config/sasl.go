@@ -26,6 +26,20 @@ func (b *Broker) forListener(listener, mechanism, name string) value {
 	return v
 }
 
+// perListener are the keys that forListener reads.
+var perListener = []string{"sasl.enabled.mechanisms", "connections.max.reauth.ms"}
+
+// listenerLimits are limits that Kafka keeps for single listeners too.
+var listenerLimits = []string{"max.connections", "max.connection.creation.rate"}
+
+// forOneListener refuses a limit that is kept for all listeners together and not for one.
+func forOneListener(name string, k *Key) error {
+	if name == k.Name || !slices.Contains(listenerLimits, k.Name) {
+		return nil
+	}
+	return &Invalid{Key: name, Conflict: true, Reason: name + " cannot be honoured: " + k.Name + " is kept for all listeners together; set it without listener.name"}
+}
+
 // SaslMechanisms are those that a listener offers.
 func (b *Broker) SaslMechanisms(listener string) (out []protocol.ScramMechanism) {
 	names := b.forListener(listener, "", "sasl.enabled.mechanisms").list

@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // brokerGroupKeys concern consumer, share and streams groups and committed offsets. Source: GroupCoordinatorConfig, ShareGroupConfig,
 // ShareCoordinatorConfig.
 var brokerGroupKeys = []Key{
@@ -12,7 +14,9 @@ var brokerGroupKeys = []Key{
 	{Name: "group.max.size", Type: Int, Default: maxInt, Valid: atLeast(1), Enforced: true,
 		Doc: "Members of a classic group."},
 	{Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer", Valid: someOf("classic", "consumer", "share", "streams"),
-		Doc: "Group protocols that are offered."},
+		Harmless:  Valid{"with classic and consumer", func(v value) bool { return slices.Contains(v.list, "classic") && slices.Contains(v.list, "consumer") }},
+		Restricts: "both the classic and the consumer protocol are always offered; name both, or leave the key out",
+		Doc:       "Group protocols that are offered."},
 	{Name: "group.coordinator.append.linger.ms", Type: Int, Default: "5", Valid: atLeast(-1),
 		Doc: "Milliseconds the group coordinator collects writes."},
 	{Name: "group.coordinator.threads", Type: Int, Default: "4", Valid: atLeast(1),

@@ -73,6 +73,10 @@ var (
 		_, err := parseListeners(v.text)
 		return err == nil
 	}}
+	addressLimits = Valid{"a list of address:number", func(v value) bool {
+		_, err := ParseAddressLimits(v.list)
+		return err == nil
+	}}
 	address = Valid{"host:port, :port, or empty for none", func(v value) bool {
 		if v.text == "" {
 			return true
@@ -180,13 +184,16 @@ func ValidateTopic(name, text string) error {
 	return k.Check(text)
 }
 
-// ValidateBroker checks one broker setting, key and value, for server.properties.
+// ValidateBroker checks one broker setting, key and value, for server.properties. What restricts somebody and cannot be honoured is refused.
 func ValidateBroker(name, text string) error {
 	k, ok := BrokerKey(name)
 	if !ok {
 		return unknown(name, brokerTable)
 	}
-	return k.Check(text)
+	if err := k.restricts(name, text); err != nil {
+		return err
+	}
+	return forOneListener(name, k)
 }
 
 // ValidateDynamicBroker checks a broker setting made while running: the key must allow that, for one broker or (clusterWide) for

@@ -195,11 +195,12 @@ func (n *Node) controllerConfig() cluster.Config {
 	for i := range c.Incarnation {
 		c.Incarnation[i] = byte(n.env.Rand.Uint64())
 	}
-	listeners := n.settings.Advertised
-	if len(listeners) == 0 {
-		listeners = n.settings.Listeners
-	}
-	for _, l := range listeners {
+	for _, l := range n.settings.Listeners {
+		for _, a := range n.settings.Advertised {
+			if a.Name == l.Name {
+				l = a
+			}
+		}
 		c.Listeners = append(c.Listeners, image.Listener{Name: l.Name, Protocol: l.Protocol, Host: l.Host, Port: l.Port})
 	}
 	return c

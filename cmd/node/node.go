@@ -125,7 +125,7 @@ func (n *Node) bounds() bounds {
 		b := n.images.Broker()
 		return kafka.Limits{
 			Connections: min(b.MaxConnections, room), PerAddress: int(b.Int("max.connections.per.ip")),
-			CreationRate: int(b.Int("max.connection.creation.rate")),
+			CreationRate: int(b.Int("max.connection.creation.rate")), Overrides: b.AddressLimits,
 		}
 	})}
 }

@@ -37,7 +37,7 @@ type settingDoc struct {
 	Default  *string  `json:"default" doc:"null for none"`
 	Valid    string   `json:"valid,omitempty" doc:"what values it takes"`
 	Update   string   `json:"update" doc:"when it can be changed"`
-	Enforced bool     `json:"enforced" doc:"false: accepted and described, without effect"`
+	Effect   string   `json:"effect" doc:"enforced, no effect (accepted and described), or refused if it restricts somebody"`
 	Synonyms []string `json:"synonyms,omitempty" doc:"settings of the broker that give its value if it is not set, strongest first"`
 	Doc      string   `json:"doc"`
 }
@@ -57,13 +57,9 @@ func (all settingDocs) table() (out [][]string) {
 		}
 		return out
 	}
-	out = append(out, []string{"KEY", "SCOPE", "TYPE", "DEFAULT", ""})
+	out = append(out, []string{"KEY", "SCOPE", "TYPE", "DEFAULT", "EFFECT"})
 	for _, d := range all {
-		note := ""
-		if !d.Enforced {
-			note = "no effect"
-		}
-		out = append(out, []string{d.Key, d.Scope, strings.ToLower(d.Type), d.fallback(), note})
+		out = append(out, []string{d.Key, d.Scope, strings.ToLower(d.Type), d.fallback(), d.Effect})
 	}
 	return out
 }
@@ -83,7 +79,7 @@ func (d settingDoc) rows() [][]string {
 	if d.Valid != "" {
 		out = append(out, []string{"must be", d.Valid})
 	}
-	out = append(out, []string{"change", d.Update})
+	out = append(out, []string{"change", d.Update}, []string{"effect", d.Effect})
 	if len(d.Synonyms) > 0 {
 		out = append(out, []string{"falls back to", strings.Join(d.Synonyms, ", ")})
 	}
@@ -91,7 +87,7 @@ func (d settingDoc) rows() [][]string {
 }
 
 func docOf(k *config.Key, scope string) settingDoc {
-	d := settingDoc{Key: k.Name, Scope: scope, Type: k.Type.String(), Valid: k.Valid.Rule, Enforced: k.Enforced, Doc: k.Documentation()}
+	d := settingDoc{Key: k.Name, Scope: scope, Type: k.Type.String(), Valid: k.Valid.Rule, Effect: string(k.Effect()), Doc: k.Documentation()}
 	for _, s := range k.Synonyms {
 		if s != k.Name {
 			d.Synonyms = append(d.Synonyms, s)

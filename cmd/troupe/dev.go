@@ -49,7 +49,7 @@ func (a *app) runDev(ctx context.Context, d *devFlags) error {
 	if err != nil {
 		return err
 	}
-	settings, err := brokerSettings("", append([]string{
+	settings, err := brokerSettings("", nil, append([]string{
 		"log.dirs=" + d.data,
 		"listeners=PLAINTEXT://localhost:" + strconv.Itoa(d.port),
 		"http.listener=localhost:" + strconv.Itoa(d.httpPort),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -28,7 +29,8 @@ func (a *app) start() *cobra.Command {
 		Use: "start", Short: "Run a broker in the foreground", Args: argCount(0, 0, "no arguments; settings go into --config and --set"),
 		Long: "Run a broker until SIGTERM or SIGINT, then stop cleanly; a second signal ends it at once.\n\n" +
 			"Settings have Kafka's names; 'troupe config docs' lists them. None is needed: data goes to ./" + defaultDataDir + ", Kafka listens on port 9092,\n" +
-			"health and metrics on localhost:9644 (http.listener). Directories need no formatting. Logs go to standard error, as JSON unless\n" +
+			"health and metrics on localhost:9644 (http.listener). A variable of the environment sets a key as in Kafka's container image:\n" +
+			"TROUPE_LOG_DIRS or KAFKA_LOG_DIRS is log.dirs (__ is _, ___ is -); --set is stronger than it, the file weaker. Directories need no formatting. Logs go to standard error, as JSON unless\n" +
 			"that is a terminal.",
 		Example: "  troupe start --config server.properties\n  troupe start --set log.dirs=/var/lib/troupe --set num.partitions=6",
 	}
@@ -37,7 +39,7 @@ func (a *app) start() *cobra.Command {
 	f.StringArrayVar(&set, "set", nil, "a setting, `KEY=VALUE`, over those of the file; may be repeated")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		settings, err := brokerSettings(file, set)
+		settings, err := brokerSettings(file, os.Environ(), set)
 		if err != nil {
 			return err
 		}
@@ -46,6 +48,9 @@ func (a *app) start() *cobra.Command {
 			return err
 		}
 		log := a.logger(atLeast)
+		for _, e := range environmentSettings(os.Environ()) {
+			log.Info("setting from the environment", slog.String("key", e.Key))
+		}
 		return serve(cmd.Context(), settings, log, func(context.Context, *node.Node) error { return nil })
 	}
 	return cmd

@@ -19,7 +19,8 @@ const (
 type Limits struct {
 	// Connections is how many there may be: max.connections, or what the descriptors of the process allow if that is less.
 	Connections int
-	PerAddress  int // max.connections.per.ip
+	PerAddress  int                // max.connections.per.ip
+	Overrides   map[netip.Addr]int // max.connections.per.ip.overrides; not to be changed
 	// CreationRate is max.connection.creation.rate, a second. Those that come faster wait to be accepted.
 	CreationRate int
 }
@@ -37,7 +38,9 @@ type Admission struct {
 // NewAdmission is that of a node; limits are asked for at every connection, nil for those by default.
 func NewAdmission(limits func() Limits) *Admission {
 	if limits == nil {
-		limits = func() Limits { return Limits{connectionsMaxDefault, connectionsMaxDefault, math.MaxInt32} }
+		limits = func() Limits {
+			return Limits{Connections: connectionsMaxDefault, PerAddress: connectionsMaxDefault, CreationRate: math.MaxInt32}
+		}
 	}
 	return &Admission{limits: limits, peers: map[netip.Addr]int{}}
 }
@@ -53,6 +56,9 @@ func (a *Admission) enter(peer netip.Addr) *refusal {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	limits, has := a.limits(), a.peers[peer]
+	if n, ok := limits.Overrides[peer]; ok {
+		limits.PerAddress = n
+	}
 	left := limits.Connections - a.all
 	switch {
 	case left <= 0:

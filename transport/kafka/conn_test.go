@@ -310,7 +310,7 @@ func limited(l Limits) *Admission { return NewAdmission(func() Limits { return l
 
 func TestConnectionsAreBounded(t *testing.T) {
 	w := newLiveWorld(t, quiet())
-	l := listen(t, w, ListenerConfig{Admission: limited(Limits{2, 100, 1e6})})
+	l := listen(t, w, ListenerConfig{Admission: limited(Limits{Connections: 2, PerAddress: 100, CreationRate: 1e6})})
 	first, second := dial(t, l), dial(t, l)
 	for _, nc := range []net.Conn{first, second} {
 		exchange(t, nc, 0, kmsg.NewPtrApiVersionsRequest())
@@ -324,7 +324,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 	w := newLiveWorld(t, quiet())
-	l := listen(t, w, ListenerConfig{Admission: limited(Limits{100, 1, 1e6}), SendBuffer: 1 << 16, ReceiveBuffer: 1 << 16})
+	l := listen(t, w, ListenerConfig{Admission: limited(Limits{Connections: 100, PerAddress: 1, CreationRate: 1e6}), SendBuffer: 1 << 16, ReceiveBuffer: 1 << 16})
 	first := dial(t, l)
 	exchange(t, first, 0, kmsg.NewPtrApiVersionsRequest())
 	gone(t, dial(t, l))

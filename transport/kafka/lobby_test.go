@@ -116,7 +116,7 @@ func isTimeout(err error) bool {
 
 // One address leaves a tenth of the connections to others.
 func TestOneAddressLeavesConnectionsToOthers(t *testing.T) {
-	a := NewAdmission(func() Limits { return Limits{1000, 1 << 30, 1 << 30} })
+	a := NewAdmission(func() Limits { return Limits{Connections: 1000, PerAddress: 1 << 30, CreationRate: 1 << 30} })
 	greedy := netip.MustParseAddr("192.0.2.1")
 	n := 0
 	for a.enter(greedy) == nil {
@@ -139,7 +139,7 @@ func TestOneAddressLeavesConnectionsToOthers(t *testing.T) {
 }
 
 func TestConnectionsComeAtTheirRate(t *testing.T) {
-	a := NewAdmission(func() Limits { return Limits{1000, 1000, 10} })
+	a := NewAdmission(func() Limits { return Limits{Connections: 1000, PerAddress: 1000, CreationRate: 10} })
 	now := time.Unix(1000, 0)
 	var pause time.Duration
 	for range 10 {

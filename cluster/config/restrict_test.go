@@ -1,0 +1,165 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// What somebody counts on and would not get stops the start, and is refused over the wire: as it is, and for one listener.
+func TestWhatRestrictsAndCannotBeHonouredIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		key, value string
+		refused    bool
+	}{
+		{"authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer", true},
+		{"authorizer.class.name", "", false},
+		{"super.users", "User:admin", true},
+		{"super.users", "", false},
+		{"allow.everyone.if.no.acl.found", "false", true},
+		{"allow.everyone.if.no.acl.found", "true", false},
+		{"ssl.client.auth", "required", true},
+		{"ssl.client.auth", "none", false},
+		{"listener.name.external.ssl.client.auth", "requested", true},
+		{"listener.name.external.ssl.client.auth", "none", false},
+		{"listener.name.external.max.connections", "10", true},
+		{"listener.name.external.max.connection.creation.rate", "10", true},
+		{"principal.builder.class", "com.example.Builder", true},
+		{"listener.name.external.principal.builder.class", "com.example.Builder", true},
+		{"sasl.server.callback.handler.class", "com.example.Handler", true},
+		{"listener.name.external.scram-sha-256.sasl.server.callback.handler.class", "com.example.Handler", true},
+		{"client.quota.callback.class", "com.example.Quotas", true},
+		{"create.topic.policy.class.name", "com.example.Policy", true},
+		{"alter.config.policy.class.name", "com.example.Policy", true},
+		{"cordoned.log.dirs", "*", true},
+		{"group.coordinator.rebalance.protocols", "classic", true},
+		{"group.coordinator.rebalance.protocols", "classic,consumer,share", false},
+		{"process.roles", "controller", true},
+		{"process.roles", "broker", true},
+		{"process.roles", "broker,controller", false},
+		{"controller.quorum.voters", "1@a:9093,2@b:9093,3@c:9093", true},
+		{"controller.quorum.voters", "1@localhost:9093", false},
+		{"controller.quorum.bootstrap.servers", "a:9093,b:9093", true},
+		{"controller.quorum.bootstrap.servers", "localhost:9093", false},
+		{"max.connections.per.ip.overrides", "gateway.example:7", true},
+		{"max.connections.per.ip.overrides", "192.0.2.1:7,[2001:db8::1]:8", false},
+		{"num.io.threads", "16", false},
+		{"ssl.keystore.password", "secret", false},
+	} {
+		err := ValidateBroker(c.key, c.value)
+		if (err != nil) != c.refused {
+			t.Errorf("%s=%s: %v", c.key, c.value, err)
+		}
+		if k, _ := BrokerKey(c.key); k.Update == ClusterWide {
+			if err := ValidateDynamicBroker(c.key, c.value, true); (err != nil) != c.refused {
+				t.Errorf("%s=%s over the wire: %v", c.key, c.value, err)
+			}
+		}
+		var invalid *Invalid
+		if err != nil && (!errors.As(err, &invalid) || !strings.Contains(err.Error(), c.key) && !strings.Contains(err.Error(), invalid.Key)) {
+			t.Errorf("%s=%s: %v does not name the key", c.key, c.value, err)
+		}
+	}
+}
+
+// A new key has to say what it does: whoever adds one that has no effect and sounds like a restriction must say why it is none.
+func TestKeysThatSoundLikeARestrictionHaveAnEffect(t *testing.T) {
+	harmless := map[string]string{
+		"sasl.jaas.config": "the broker's own credential towards other brokers; there are none", "metrics.recording.level": "", "ssl.key.password": "opens a key that nobody uses",
+		"security.inter.broker.protocol": "there are no other brokers", "security.providers": "classes of Java", "unstable.api.versions.enable": "opens more",
+		"group.share.max.size": "there are no share groups", "group.streams.max.size": "there are no streams groups", "quota.window.num": "there are no quotas",
+	}
+	for _, k := range BrokerKeys() {
+		if k.Effect() != NoEffect {
+			continue
+		}
+		if _, ok := harmless[k.Name]; ok {
+			continue
+		}
+		for _, word := range []string{"acl", "auth", "policy", "users", "cordon", "max.connections", "max.size"} {
+			if strings.Contains(k.Name, word) && !strings.HasPrefix(k.Name, "sasl.oauthbearer.") {
+				t.Errorf("%s has no effect, and sounds like %q", k.Name, word)
+			}
+		}
+	}
+	for _, k := range BrokerKeys() {
+		if k.Enforced && k.Restricts != "" {
+			t.Errorf("%s is enforced and refused", k.Name)
+		}
+	}
+}
+
+func broker(t *testing.T, pairs ...string) *Broker {
+	t.Helper()
+	b, err := NewBroker(Values{Static: entries(pairs...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Every file of Kafka's names a listener for controllers, often without any security.
+func TestListenersOfControllersAreNotForClients(t *testing.T) {
+	b := broker(t, "process.roles", "broker,controller", "node.id", "1", "controller.quorum.voters", "1@localhost:9093", "controller.listener.names", "controller",
+		"listeners", "CLIENT://broker.example:9092,CONTROLLER://:9093", "inter.broker.listener.name", "CLIENT",
+		"advertised.listeners", "CLIENT://broker.example:9092,CONTROLLER://broker.example:9093", "listener.security.protocol.map", "CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"sasl.enabled.mechanisms", "SCRAM-SHA-256")
+	if len(b.Listeners) != 1 || b.Listeners[0].Name != "CLIENT" || len(b.NotServed) != 1 || len(b.Advertised) != 1 || b.Advertised[0].Name != "CLIENT" {
+		t.Errorf("served %v, not %v, advertised %v", b.Listeners, b.NotServed, b.Advertised)
+	}
+	if w := b.Warnings(); len(w) == 0 || !strings.Contains(w[0].Text, "CONTROLLER://:9093 is not opened") {
+		t.Errorf("%v", w)
+	}
+	if _, err := NewBroker(Values{Static: entries("listeners", "CONTROLLER://:9093", "controller.listener.names", "CONTROLLER", "listener.security.protocol.map", "CONTROLLER:PLAINTEXT")}); err == nil {
+		t.Error("a broker without listeners for clients starts")
+	}
+	b = broker(t, "listeners", "A://:1,B://:2", "control.plane.listener.name", "B", "listener.security.protocol.map", "A:PLAINTEXT,B:PLAINTEXT")
+	if len(b.Listeners) != 1 || b.Listeners[0].Name != "A" {
+		t.Errorf("served %v", b.Listeners)
+	}
+}
+
+func TestAListenerWithAHostAdvertisesIt(t *testing.T) {
+	for _, c := range []struct{ listeners, advertised, want string }{
+		{"PLAINTEXT://broker.example:9092", "", "PLAINTEXT://broker.example:9092"},
+		{"PLAINTEXT://[2001:db8::1]:9092", "", "PLAINTEXT://[2001:db8::1]:9092"},
+		{"PLAINTEXT://:9092", "", ""},
+		{"PLAINTEXT://0.0.0.0:9092", "", ""},
+		{"PLAINTEXT://[::]:9092", "", ""},
+		{"PLAINTEXT://broker.example:0", "", ""},
+		{"A://a.example:1,B://:2", "", "A://a.example:1"},
+		{"PLAINTEXT://10.0.0.1:9092", "PLAINTEXT://public.example:9999", "PLAINTEXT://public.example:9999"},
+	} {
+		b := broker(t, "listeners", c.listeners, "advertised.listeners", c.advertised, "listener.security.protocol.map", "A:PLAINTEXT,B:PLAINTEXT")
+		got := ""
+		for _, l := range b.Advertised {
+			got += l.String()
+		}
+		if got != c.want {
+			t.Errorf("%s, %q: %s is advertised", c.listeners, c.advertised, got)
+		}
+	}
+}
+
+func TestForeignKeysAreToldFromMisspeltOnes(t *testing.T) {
+	for name, foreign := range map[string]bool{
+		"confluent.support.metrics.enable": true, "confluent.license.topic.replication.factor": true, "kafka.rest.enable": true, "my.plugin.url": true,
+		"log.retention.houres": false, "lisetners": false, "num_partitions": false, "listeners.": false, "authorizer.class": false, "nmu.io.threads": false,
+	} {
+		if got := Foreign(name); got != foreign {
+			t.Errorf("%s: foreign is %v", name, got)
+		}
+	}
+}
+
+func TestOneNodeIsSaidAtStart(t *testing.T) {
+	var all string
+	for _, w := range broker(t, "default.replication.factor", "3", "min.insync.replicas", "2", "listener.name.a.socket.request.max.bytes", "5").Warnings() {
+		all += w.Text + "\n"
+	}
+	for _, want := range []string{"default.replication.factor=3", "min.insync.replicas=2", "listener.name.a.socket.request.max.bytes"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%s is not said:\n%s", want, all)
+		}
+	}
+}
