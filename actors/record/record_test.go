@@ -97,9 +97,6 @@ func TestRoundTripThroughEveryCodec(t *testing.T) {
 			if got.LastOffset() != 5204 || got.NextOffset() != 5205 || got.LastSequence() != 215 || got.MaxTimestamp() != 1<<40 || got.LeaderEpoch() != 3 {
 				t.Errorf("header: %d %d %d %d %d", got.LastOffset(), got.NextOffset(), got.LastSequence(), got.MaxTimestamp(), got.LeaderEpoch())
 			}
-			if at, err := got.OffsetOfMaxTimestamp(nil); err != nil || at != 5004 {
-				t.Errorf("OffsetOfMaxTimestamp = %d, %v", at, err)
-			}
 		})
 	}
 }
@@ -170,22 +167,6 @@ func TestLogAppendTime(t *testing.T) {
 		if e.ts != 77 {
 			t.Fatalf("timestamp %d", e.ts)
 		}
-	}
-	if at, err := b.OffsetOfMaxTimestamp(nil); err != nil || at != b.LastOffset() {
-		t.Errorf("OffsetOfMaxTimestamp = %d, %v", at, err)
-	}
-}
-
-func TestOffsetForTimestamp(t *testing.T) {
-	b := build(t, Options{Codec: Zstd}, []entry{{ts: 5}, {ts: 9}, {ts: 7}, {ts: 9}})
-	b.SetBaseOffset(10)
-	for ts, want := range map[int64]int64{0: 10, 5: 10, 6: 11, 9: 11} {
-		if at, got, ok, err := b.OffsetForTimestamp(nil, ts); at != want || !ok || err != nil || got < ts {
-			t.Errorf("%d: %d %d %v %v", ts, at, got, ok, err)
-		}
-	}
-	if _, _, ok, err := b.OffsetForTimestamp(nil, 10); ok || err != nil {
-		t.Error(ok, err)
 	}
 }
 

@@ -130,32 +130,3 @@ func slice(b []byte, at int, size int32) []byte {
 	}
 	return b[at : at+int(size) : at+int(size)]
 }
-
-// OffsetOfMaxTimestamp is the offset of the first record that has the batch's MaxTimestamp, which is what ListOffsets(-3) answers
-// (KIP-734); LastOffset if no record has it, as after compaction, or if all have it by log append time. d may be nil.
-func (b Batch) OffsetOfMaxTimestamp(d *Decoder) (int64, error) {
-	if b.IsLogAppendTime() {
-		return b.LastOffset(), nil
-	}
-	offset, _, ok, err := b.OffsetForTimestamp(d, b.MaxTimestamp())
-	if !ok {
-		offset = b.LastOffset()
-	}
-	return offset, err
-}
-
-// OffsetForTimestamp is the first record whose timestamp is at least ts (milliseconds) and that timestamp; ok is false if there is
-// none. d may be nil. ErrCorrupt if the records cannot be read.
-func (b Batch) OffsetForTimestamp(d *Decoder, ts int64) (offset, at int64, ok bool, err error) {
-	err = b.Each(d, func(r Record) error {
-		if r.Timestamp < ts {
-			return nil
-		}
-		offset, at, ok = r.Offset, r.Timestamp, true
-		return errFound
-	})
-	if ok {
-		err = nil
-	}
-	return offset, at, ok, err
-}

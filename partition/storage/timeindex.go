@@ -151,7 +151,10 @@ var errFound = errors.New("found")
 
 // recordFrom is the first record at least as young as ts, and not below the log start, in the batch that contains offset.
 func (v *View) recordFrom(offset, ts int64) (found, timestamp int64, ok bool, err error) {
-	b, err := v.batchAt(offset)
+	b, err := v.batchFrom(offset, offset+1)
+	if err == nil && b == nil {
+		err = ErrOutOfRange
+	}
 	if err != nil {
 		return -1, -1, false, err
 	}
@@ -163,19 +166,16 @@ func (v *View) recordFrom(offset, ts int64) (found, timestamp int64, ok bool, er
 		return errFound
 	})
 	if err != nil && !errors.Is(err, errFound) {
-		return -1, -1, false, errors.Join(&Corruption{File: v.dir, Offset: b.BaseOffset(), Reason: "records cannot be read"}, err)
+		return -1, -1, false, v.unreadable(b, err)
 	}
 	return found, timestamp, ok, nil
 }
 
-// batchAt reads the batch that contains offset, checked, into memory of its own.
-func (v *View) batchAt(offset int64) (record.Batch, error) {
-	span, err := v.Locate(offset, offset+1, 0)
-	if err != nil {
+// batchFrom reads the first batch that ends at or after offset and begins below upTo, checked, into memory of its own; nil if there is none.
+func (v *View) batchFrom(offset, upTo int64) (record.Batch, error) {
+	span, err := v.Locate(offset, upTo, 0)
+	if err != nil || span.Len == 0 {
 		return nil, err
-	}
-	if span.Len == 0 {
-		return nil, ErrOutOfRange
 	}
 	defer span.Release()
 	b := make([]byte, span.Len)
@@ -183,9 +183,11 @@ func (v *View) batchAt(offset int64) (record.Batch, error) {
 	return b, err
 }
 
-// MaxTimestamp is the first record below upTo that has the largest timestamp there (KIP-734), and that timestamp; ok is false if no
-// record has one. Reads one batch, and batch headers of the segment upTo lies in; errors as of Locate (ErrOutOfRange if retention removed
-// the segment meanwhile).
+// MaxTimestamp is the first record, at or above the log start and below upTo, that has the largest timestamp there (KIP-734), and that
+// timestamp; ok is false if no record has one. Markers count, as in every other search by time. upTo is the bound of a batch. Reads one
+// batch, batch headers of the segment upTo lies in, and of the one the log start lies in; errors as of Locate (ErrOutOfRange if retention
+// removed the segment meanwhile). Kafka looks at whole segments, and so may answer a record below the log start.
+// Source: UnifiedLog.fetchOffsetByTimestamp, RecordBatch.offsetOfMaxTimestamp.
 func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err error) {
 	if v.Stale() {
 		return -1, -1, false, ErrStale
@@ -198,7 +200,10 @@ func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err e
 		if p.base >= upTo {
 			break
 		}
-		largest, last, err := c.largestBelow(p, upTo)
+		if p.next <= v.start {
+			continue
+		}
+		largest, last, err := c.largestWithin(p, upTo)
 		if c.outdated(err) {
 			return c.MaxTimestamp(upTo)
 		}
@@ -212,18 +217,65 @@ func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err e
 			best, at = largest, last
 		}
 	}
-	if at < v.start {
+	if at < 0 {
 		return -1, -1, false, nil
 	}
-	b, err := v.batchAt(at)
-	if err != nil {
-		return -1, -1, false, err
+	offset, timestamp, ok, err = v.recordFrom(at, best)
+	if err == nil && !ok { // a header that promises more than its records have
+		offset, timestamp, ok = at, best, true
 	}
-	offset, err = b.OffsetOfMaxTimestamp(nil)
-	if err != nil {
-		return -1, -1, false, errors.Join(&Corruption{File: v.dir, Offset: at, Reason: "records cannot be read"}, err)
+	return offset, timestamp, ok, err
+}
+
+// largestWithin is largest for the records in [start, upTo): of the batch that the log start lies in, only those from there on count.
+func (v *View) largestWithin(p piece, upTo int64) (timestamp, offset int64, err error) {
+	timestamp, offset, err = v.largestBelow(p, upTo)
+	if err != nil || p.base >= v.start || timestamp == noTimestamp {
+		return timestamp, offset, err
 	}
-	return offset, best, true, nil
+	first, err := v.batchFrom(v.start, min(upTo, p.next))
+	if err != nil || first == nil {
+		return noTimestamp, p.base, err
+	}
+	if offset > first.LastOffset() {
+		return timestamp, offset, nil
+	}
+	timestamp, offset = timestampOf(first), first.LastOffset()
+	if first.BaseOffset() < v.start {
+		if timestamp, err = v.largestFrom(first); err != nil {
+			return 0, 0, err
+		}
+	}
+	return v.largestAfter(p, upTo, timestamp, offset)
+}
+
+// largestFrom is the largest timestamp of the records of b at or above the log start.
+func (v *View) largestFrom(b record.Batch) (timestamp int64, err error) {
+	timestamp = noTimestamp
+	err = b.Each(nil, func(r record.Record) error {
+		if r.Offset >= v.start {
+			timestamp = max(timestamp, r.Timestamp)
+		}
+		return nil
+	})
+	if err != nil {
+		err = v.unreadable(b, err)
+	}
+	return timestamp, err
+}
+
+func (v *View) unreadable(b record.Batch, err error) error {
+	return errors.Join(&Corruption{File: v.dir, Offset: b.BaseOffset(), Reason: "records cannot be read"}, err)
+}
+
+// largestAfter is the larger of the timestamp given, of the batch that ends at offset, and those of the batches after it, by their headers.
+func (v *View) largestAfter(p piece, upTo, timestamp, offset int64) (int64, int64, error) {
+	f, err := p.file.pin()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer p.file.unpin()
+	return v.walkLargest(p, f, offset+1, upTo, timestamp, offset)
 }
 
 // largestBelow is largest for the batches that begin below upTo.
@@ -249,6 +301,12 @@ func (v *View) largestBelow(p piece, upTo int64) (timestamp, offset int64, err e
 	if ok {
 		timestamp, offset = e.timestamp, p.base+int64(e.rel)
 	}
+	return v.walkLargest(p, f, p.base, upTo, timestamp, offset)
+}
+
+// walkLargest looks for a batch with a larger timestamp than the one given, of the batch that ends at offset, among those after it that
+// end at or above from and begin below upTo.
+func (v *View) walkLargest(p piece, f env.File, from, upTo, timestamp, offset int64) (int64, int64, error) {
 	pos, _, err := v.seek(p, f, offset)
 	if err != nil {
 		return 0, 0, err
@@ -263,7 +321,7 @@ func (v *View) largestBelow(p piece, upTo int64) (timestamp, offset int64, err e
 		if h.BaseOffset() >= upTo {
 			break
 		}
-		if ts := timestampOf(h); ts > timestamp {
+		if ts := timestampOf(h); ts > timestamp && h.LastOffset() >= from {
 			timestamp, offset = ts, h.LastOffset()
 		}
 		w.pos += size

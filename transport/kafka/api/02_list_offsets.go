@@ -12,6 +12,8 @@ import (
 // Behaviour:
 //   - Answered from the partition's view; a timestamp is looked up in the log, to the record, on the connection.
 //   - A partition that is asked for twice is INVALID_REQUEST both times.
+//   - The highest timestamp is that of the first record which has it, among those that a reader may read: Kafka may name one below the
+//     log start, and with read_committed none while it lies in an open transaction. Markers have timestamps, and count, as in Kafka.
 //   - "Latest" is not answered while a new leader may not know all that is committed (KIP-207): OFFSET_NOT_AVAILABLE, below v5
 //     LEADER_NOT_AVAILABLE.
 //
