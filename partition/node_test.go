@@ -419,6 +419,23 @@ func TestDeleteRecordsIsDurableBeforeItIsAnswered(t *testing.T) {
 	}
 }
 
+func TestDeleteRecordsFollowsThePolicy(t *testing.T) {
+	for _, c := range []struct {
+		compact, delete bool
+		want            protocol.Code
+	}{{false, false, protocol.None}, {false, true, protocol.None}, {true, true, protocol.None}, {true, false, protocol.PolicyViolation}} {
+		w := newWorld(t)
+		config := diskConfig()
+		config.Compact, config.Delete = c.compact, c.delete
+		h := w.led(tp0, config)
+		w.appended(h, producing{value: "a"}, 0)
+		out := ask[*protocol.RecordsDeleted](w, h.PID, &protocol.DeleteRecords{Partition: tp0, Before: 1})
+		if out.Code != c.want || c.want == protocol.None && h.View().LogStartOffset != 1 {
+			t.Errorf("compact %v, delete %v: %+v, the log starts at %d", c.compact, c.delete, out, h.View().LogStartOffset)
+		}
+	}
+}
+
 func TestReaderIsWokenByTheCommit(t *testing.T) {
 	w := newWorld(t)
 	h := w.led(tp0, diskConfig())

@@ -41,8 +41,8 @@ func (a *replicaActor) deleteRecords(ctx *actors.Context, m *protocol.DeleteReco
 		p.answer(ctx, a.fault(), -1)
 	case m.Partition != a.handle.Partition:
 		p.answer(ctx, protocol.Fault{Code: protocol.UnknownTopicOrPartition, Reason: "the request is for another partition"}, -1)
-	case !a.config.Delete:
-		p.answer(ctx, protocol.Fault{Code: protocol.PolicyViolation, Reason: "cleanup.policy does not include delete"}, -1)
+	case a.config.OnlyCompacts():
+		p.answer(ctx, protocol.Fault{Code: protocol.PolicyViolation, Reason: "cleanup.policy is compact alone"}, -1)
 	case p.before < 0 || p.before > hw:
 		p.answer(ctx, protocol.Fault{
 			Code: protocol.OffsetOutOfRange, Reason: fmt.Sprintf("offset %d is not between 0 and the high watermark %d", m.Before, hw),

@@ -103,3 +103,7 @@ type LogConfig struct {
 	FlushTime             time.Duration
 	UncleanLeaderElection bool
 }
+
+// OnlyCompacts reports that nothing but compaction removes records: DeleteRecords is refused. A log whose cleanup.policy names nothing
+// keeps all of them, and gives up those that somebody deletes. Source: Partition.deleteRecordsOnLeader.
+func (c *LogConfig) OnlyCompacts() bool { return c.Compact && !c.Delete }

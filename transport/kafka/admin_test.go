@@ -337,6 +337,24 @@ func TestDeleteRecords(t *testing.T) {
 	}
 }
 
+// TestDeleteRecordsUnderEveryPolicy: only where nothing but compaction removes records, nobody else may. Kafka 4.4.0 answers the same.
+func TestDeleteRecordsUnderEveryPolicy(t *testing.T) {
+	for _, c := range []struct {
+		compact, delete bool
+		want            string
+	}{{false, false, "0:3"}, {false, true, "0:3"}, {true, true, "0:3"}, {true, false, "44:-1"}} {
+		w := newWorld(t)
+		w.topic("events", 1, func(l *protocol.LogConfig) { l.Delete, l.Compact = c.delete, c.compact })
+		w.produce("events", 0, 4)
+		req := kmsg.NewPtrDeleteRecordsRequest()
+		req.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: "events", Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Partition: 0, Offset: 3}}}}
+		row := ask[*kmsg.DeleteRecordsResponse](w.connect(), 2, req).Topics[0].Partitions[0]
+		if got := fmt.Sprint(row.ErrorCode, ":", row.LowWatermark); got != c.want {
+			t.Errorf("compact %v, delete %v: %s, want %s", c.compact, c.delete, got, c.want)
+		}
+	}
+}
+
 func TestInitProducerIDsAreNeverGivenTwice(t *testing.T) {
 	w := newWorld(t)
 	seen := map[int64]bool{}

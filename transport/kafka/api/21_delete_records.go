@@ -10,7 +10,8 @@ import (
 //
 // Behaviour:
 //   - Offset -1 means the high watermark. The answer is the new low watermark, once it is durable.
-//   - A topic that is only compacted is refused with POLICY_VIOLATION: its records are not ours to drop by offset.
+//   - A topic that is only compacted is refused with POLICY_VIOLATION: its records are not ours to drop by offset. One without any
+//     policy keeps its records until somebody deletes them this way.
 //
 // Version history:
 //   - v2: flexible
@@ -46,7 +47,7 @@ func (c *Call) deleteRecords(topic string, p *kmsg.DeleteRecordsRequestTopicPart
 	case code != protocol.None:
 	case isInternal(topic):
 		code = protocol.InvalidTopic
-	case !h.View().Config.Delete:
+	case h.View().Config.OnlyCompacts():
 		code = protocol.PolicyViolation
 	case p.Offset < -1:
 		code = protocol.OffsetOutOfRange
