@@ -112,6 +112,7 @@ func splitPort(address string) (host string, port int, err error) {
 // bounds are what all listeners of a node share.
 type bounds struct {
 	admission     *kafka.Admission
+	replies       *kafka.Replies
 	memory, lobby *wire.Memory
 }
 
@@ -121,7 +122,7 @@ func (n *Node) bounds() bounds {
 		limit = set
 	}
 	room := n.descriptors.connections
-	return bounds{memory: wire.NewMemory(limit), lobby: wire.NewMemory(lobbyMemory), admission: kafka.NewAdmission(func() kafka.Limits {
+	return bounds{replies: kafka.NewReplies(0), memory: wire.NewMemory(limit), lobby: wire.NewMemory(lobbyMemory), admission: kafka.NewAdmission(func() kafka.Limits {
 		b := n.images.Broker()
 		return kafka.Limits{
 			Connections: min(b.MaxConnections, room), PerAddress: int(b.Int("max.connections.per.ip")),
@@ -139,7 +140,7 @@ func (n *Node) serveKafka(ctx context.Context, l config.Listener, b bounds) erro
 	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
 		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
 			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
-			Admission: b.admission, Memory: b.memory, Lobby: b.lobby,
+			Admission: b.admission, Replies: b.replies, Memory: b.memory, Lobby: b.lobby,
 			SendBuffer: n.settings.SocketSendBufferBytes, ReceiveBuffer: n.settings.SocketReceiveBufferBytes,
 			Authentication: authentication, TokenMaxBytes: int32(n.settings.Int("sasl.server.max.receive.size")),
 		})

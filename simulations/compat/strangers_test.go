@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"bytes"
 	"context"
 	encoding "encoding/binary"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/troupe-broker/troupe/simulations/process"
@@ -266,6 +268,69 @@ func (c crowd) one(address string, end time.Time) {
 	for time.Sleep(c.drip); time.Now().Before(end); time.Sleep(c.drip) {
 		if _, err := nc.Write([]byte{0}); err != nil {
 			return
+		}
+	}
+}
+
+// TestWhoDoesNotReadStopsNobody: connections that ask for all topics, one request behind the other, and never read cost a bounded amount of
+// memory, and others are served. STRANGERS=1 is the full size: 2,000 connections with 100 requests each, of 40,000 partitions.
+func TestWhoDoesNotReadStopsNobody(t *testing.T) {
+	conns, topics, span := 100, 8, 3*time.Second
+	if os.Getenv("STRANGERS") != "" {
+		conns, topics, span = 2000, 80, 20*time.Second
+	}
+	const open, guarded, web = "127.0.0.1:20644", "127.0.0.1:20645", "127.0.0.1:20646"
+	b, err := process.Start(process.Troupe(binary, open, web), filepath.Join(t.TempDir(), "data"), map[string]string{
+		"listeners": "PLAINTEXT://" + open + ",SASL_PLAINTEXT://" + guarded,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	s := &siege{t: t, b: b, open: open, guarded: guarded}
+	s.prepare()
+	s.many(topics, 500)
+	idle := b.RSS()
+	ask := bytes.Repeat(frameOf(&kmsg.MetadataRequest{Version: 1}), 100)
+	for range conns {
+		nc, err := net.Dial("tcp", open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_ = nc.SetDeadline(time.Now().Add(time.Minute))
+		_, _ = nc.Write(ask)
+	}
+	done := make(chan struct{})
+	var pace time.Duration
+	var busy sync.WaitGroup
+	busy.Go(func() { pace = s.produce(done) })
+	peak, logins, worst := int64(0), 0, time.Duration(0)
+	for end := time.Now().Add(span); time.Now().Before(end); logins++ {
+		began := time.Now()
+		if err := s.login(); err != nil {
+			t.Errorf("login %d: %v", logins, err)
+		}
+		worst, peak = max(worst, time.Since(began)), max(peak, b.RSS())
+	}
+	close(done)
+	busy.Wait()
+	t.Logf("%d connections: produce p99 %v, %d logins and lists, the slowest %v, memory %d MB, +%d MB", conns, pace, logins, worst, peak>>20, (peak-idle)>>20)
+	if peak-idle > 1<<30 {
+		t.Errorf("memory grew by %d MB", (peak-idle)>>20)
+	}
+}
+
+// many makes topics with so many partitions each.
+func (s *siege) many(topics int, partitions int32) {
+	s.t.Helper()
+	client := s.client()
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	defer cancel()
+	for i := range topics {
+		if _, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 1, nil, "many"+strconv.Itoa(i)); err != nil {
+			s.t.Fatal(err)
 		}
 	}
 }

@@ -56,6 +56,7 @@ type conn struct {
 	draining atomic.Bool
 	sending  atomic.Bool  // replies were taken from the session and may not be written yet
 	lastSent atomic.Int64 // UnixNano
+	progress atomic.Int64 // UnixNano: when the client took some of what is sent to it
 }
 
 func newConn(l *Listener, nc net.Conn) *conn {
@@ -67,6 +68,7 @@ func newConn(l *Listener, nc net.Conn) *conn {
 	peer := api.Peer{Listener: l.config.Name, Local: addrPort(nc.LocalAddr()), Remote: addrPort(nc.RemoteAddr()), Authentication: l.config.Authentication}
 	c.peer = peer.Remote.Addr().Unmap()
 	c.session = NewSession(l.server, peer, func() { poke(c.wakes) })
+	c.session.gate = &replyGate{all: l.config.Replies, conn: c}
 	c.account = l.join(c.peer)
 	c.memory, c.cutter = c.account, wire.NewCutter(c.account, l.config.RequestMaxBytes)
 	if c.guarded() {
@@ -382,6 +384,9 @@ func (c *conn) write(o *wire.Out) error {
 	return c.writeBytes(o.Buf[at:], false)
 }
 
+// progressed notes that the client takes what is sent to it.
+func (c *conn) progressed() { c.progress.Store(time.Now().UnixNano()) }
+
 func (c *conn) sendDeadline() error {
 	return c.nc.SetWriteDeadline(time.Now().Add(c.listener.config.SendTime))
 }
@@ -394,6 +399,7 @@ func (c *conn) writeBytes(b []byte, more bool) error {
 	if err := c.sendDeadline(); err != nil {
 		return err
 	}
+	defer c.progressed()
 	if more && c.kernel.usable() {
 		return c.kernel.writeMore(b)
 	}
@@ -418,6 +424,7 @@ func (c *conn) writeRange(r wire.Range) error {
 		if _, err := c.nc.Write(part); err != nil {
 			return err
 		}
+		c.progressed()
 		r.Pos, r.Len = r.Pos+int64(len(part)), r.Len-len(part)
 	}
 	return nil

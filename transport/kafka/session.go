@@ -32,6 +32,8 @@ type Session struct {
 	conn   *api.Conn
 	wake   func()
 
+	gate *replyGate // nil: large answers are not bounded
+
 	mu       sync.Mutex
 	pipeline pipeline // guarded by mu
 	client   string   // guarded by mu: the last client id, so that repeating it costs nothing
@@ -95,6 +97,12 @@ func (s *Session) Handle(f wire.Frame) error {
 		return err
 	}
 	call.Prepare()
+	if s.gate != nil && call.Row.Large {
+		if err := s.gate.enter(); err != nil {
+			return err
+		}
+		defer s.gate.leave()
+	}
 
 	s.mu.Lock()
 	defer s.unlock()
@@ -282,7 +290,12 @@ func (s *Session) Client() string {
 type host struct{ s *Session }
 
 // Answer implements api.Host.
-func (h host) Answer(c *api.Call, r api.Response) { h.s.pipeline.answer(c, r) }
+func (h host) Answer(c *api.Call, r api.Response) {
+	if h.s.gate != nil && c.Row.Large && r != nil {
+		r = h.s.gate.made(r)
+	}
+	h.s.pipeline.answer(c, r)
+}
 
 // Hangup implements api.Host.
 func (h host) Hangup(reason string) {

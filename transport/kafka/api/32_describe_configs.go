@@ -15,6 +15,7 @@ import (
 // Behaviour:
 //   - Every key with its value, source, synonyms and, on demand, documentation; a key that has no effect here says so there. No or an
 //     empty list of keys means all: tools read, change and write back what they get.
+//   - A resource that is named again is not described again: an answer is not to grow by asking the same thing often.
 //   - A broker answers for itself, and for the cluster-wide defaults under the empty name; another broker's id is INVALID_REQUEST.
 //
 // Version history:
@@ -29,14 +30,19 @@ func handleDescribeConfigs(c *Call) {
 	if !c.read(req) {
 		return
 	}
+	type resource struct {
+		kind kmsg.ConfigResourceType
+		name string
+	}
+	seen := make(map[resource]bool, len(req.Resources))
 	out := kmsg.NewPtrDescribeConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
-		keys := r.ConfigNames
-		if len(keys) == 0 {
-			keys = nil
+		if seen[resource{r.ResourceType, r.ResourceName}] {
+			continue
 		}
-		entries, fault := c.Conn.describe(protocol.ResourceType(r.ResourceType), r.ResourceName, keys)
+		seen[resource{r.ResourceType, r.ResourceName}] = true
+		entries, fault := c.Conn.describe(protocol.ResourceType(r.ResourceType), r.ResourceName, wantedKeys(r.ConfigNames))
 		row := kmsg.NewDescribeConfigsResponseResource()
 		row.ResourceType, row.ResourceName = r.ResourceType, r.ResourceName
 		row.ErrorCode, row.ErrorMessage = c.Conn.failed(fault.Code), messageOf(fault)
@@ -47,6 +53,14 @@ func handleDescribeConfigs(c *Call) {
 		out.Resources = append(out.Resources, row)
 	}
 	c.reply(out)
+}
+
+// wantedKeys are the names of a request, each once; nil for all. Of so many names that none of them alone can be meant, all are.
+func wantedKeys(names []string) []string {
+	if names = unique(names); len(names) == 0 || len(names) > len(config.BrokerKeys()) {
+		return nil
+	}
+	return names
 }
 
 // values are the settings of this broker by source.

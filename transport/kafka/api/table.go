@@ -12,6 +12,8 @@ type Row struct {
 	Name string
 	// Min and Max are the versions served, both included. What the lowest versions of Produce get is an answer, not service.
 	Min, Max int16
+	// Large says that an answer can be much larger than its request: such requests wait for their turn (kafka.Replies).
+	Large bool
 
 	handle   func(*Call)
 	layout   layout // of the request body; nil where the handler has a codec of its own
@@ -32,14 +34,14 @@ func rows() []Row {
 	return []Row{
 		{Key: keyProduce, Name: "Produce", Min: 0, Max: 13, handle: handleProduce},
 		{Key: keyFetch, Name: "Fetch", Min: 4, Max: 18, handle: handleFetch},
-		{Key: 2, Name: "ListOffsets", Min: 1, Max: 11, handle: handleListOffsets, layout: mustLayout(
+		{Key: 2, Name: "ListOffsets", Min: 1, Max: 11, Large: true, handle: handleListOffsets, layout: mustLayout(
 			`replica i32; isolation i8 2+; topics []{ name str; partitions []{ partition i32; epoch i32 4+; timestamp i64 } }; timeout i32 10+`)},
-		{Key: 3, Name: "Metadata", Min: 0, Max: 13, handle: handleMetadata, layout: mustLayout(
+		{Key: 3, Name: "Metadata", Min: 0, Max: 13, Large: true, handle: handleMetadata, layout: mustLayout(
 			`topics []{ id uuid 10+; name str }; auto bool 4+; clusterOperations bool 8-10; topicOperations bool 8+`)},
 		{Key: 8, Name: "OffsetCommit", Min: 2, Max: 10, handle: handleOffsetCommit, layout: mustLayout(
 			`group str; generation i32; member str; instance str 7+; retention i64 2-4;
 			topics []{ name str 0-9; id uuid 10+; partitions []{ partition i32; offset i64; epoch i32 6+; metadata str } }`)},
-		{Key: 9, Name: "OffsetFetch", Min: 1, Max: 10, handle: handleOffsetFetch, layout: mustLayout(
+		{Key: 9, Name: "OffsetFetch", Min: 1, Max: 10, Large: true, handle: handleOffsetFetch, layout: mustLayout(
 			`group str 0-7; topics []{ name str; partitions []i32 } 0-7; groups []{ group str; member str 9+; epoch i32 9+;
 			topics []{ name str 8-9; id uuid 10+; partitions []i32 } } 8+; stable bool 7+`)},
 		{Key: 10, Name: "FindCoordinator", Min: 0, Max: 6, handle: handleFindCoordinator, layout: mustLayout(
@@ -52,13 +54,13 @@ func rows() []Row {
 			`group str; member str 0-2; members []{ member str; instance str; reason str 5+ } 3+`)},
 		{Key: 14, Name: "SyncGroup", Min: 0, Max: 5, handle: handleSyncGroup, layout: mustLayout(
 			`group str; generation i32; member str; instance str 3+; type str 5+; protocol str 5+; assignments []{ member str; assignment bytes }`)},
-		{Key: 15, Name: "DescribeGroups", Min: 0, Max: 6, handle: handleDescribeGroups, layout: mustLayout(
+		{Key: 15, Name: "DescribeGroups", Min: 0, Max: 6, Large: true, handle: handleDescribeGroups, layout: mustLayout(
 			`groups []str; operations bool 3+`)},
-		{Key: 16, Name: "ListGroups", Min: 0, Max: 5, handle: handleListGroups, layout: mustLayout(
+		{Key: 16, Name: "ListGroups", Min: 0, Max: 5, Large: true, handle: handleListGroups, layout: mustLayout(
 			`states []str 4+; types []str 5+`)},
 		{Key: keyApiVersions, Name: "ApiVersions", Min: 0, Max: 4, handle: handleApiVersions, layout: mustLayout(
 			`software str 3+; version str 3+`)},
-		{Key: 19, Name: "CreateTopics", Min: 2, Max: 7, handle: handleCreateTopics, layout: mustLayout(
+		{Key: 19, Name: "CreateTopics", Min: 2, Max: 7, Large: true, handle: handleCreateTopics, layout: mustLayout(
 			`topics []{ name str; partitions i32; factor i16; assignments []{ partition i32; brokers []i32 };
 			configs []{ name str; value str } }; timeout i32; validate bool`)},
 		{Key: 20, Name: "DeleteTopics", Min: 1, Max: 6, handle: handleDeleteTopics, layout: mustLayout(
@@ -67,11 +69,11 @@ func rows() []Row {
 			`topics []{ name str; partitions []{ partition i32; offset i64 } }; timeout i32`)},
 		{Key: 23, Name: "OffsetForLeaderEpoch", Min: 2, Max: 4, handle: handleOffsetForLeaderEpoch, layout: mustLayout(
 			`replica i32 3+; topics []{ name str; partitions []{ partition i32; current i32; epoch i32 } }`)},
-		{Key: 32, Name: "DescribeConfigs", Min: 1, Max: 4, handle: handleDescribeConfigs, layout: mustLayout(
+		{Key: 32, Name: "DescribeConfigs", Min: 1, Max: 4, Large: true, handle: handleDescribeConfigs, layout: mustLayout(
 			`resources []{ type i8; name str; keys []str }; synonyms bool; documentation bool 3+`)},
 		{Key: 33, Name: "AlterConfigs", Min: 0, Max: 2, handle: handleAlterConfigs, layout: mustLayout(
 			`resources []{ type i8; name str; configs []{ name str; value str } }; validate bool`)},
-		{Key: 35, Name: "DescribeLogDirs", Min: 1, Max: 5, handle: handleDescribeLogDirs, layout: mustLayout(
+		{Key: 35, Name: "DescribeLogDirs", Min: 1, Max: 5, Large: true, handle: handleDescribeLogDirs, layout: mustLayout(
 			`topics []{ name str; partitions []i32 }`)},
 		{Key: 37, Name: "CreatePartitions", Min: 0, Max: 3, handle: handleCreatePartitions, layout: mustLayout(
 			`topics []{ name str; count i32; assignments []{ brokers []i32 } }; timeout i32; validate bool`)},
@@ -83,13 +85,13 @@ func rows() []Row {
 			`group str; topics []{ name str; partitions []{ partition i32 } }`)},
 		{Key: 60, Name: "DescribeCluster", Min: 0, Max: 2, handle: handleDescribeCluster, layout: mustLayout(
 			`operations bool; endpoints i8 1+; fenced bool 2+`)},
-		{Key: 61, Name: "DescribeProducers", Min: 0, Max: 0, handle: handleDescribeProducers, layout: mustLayout(
+		{Key: 61, Name: "DescribeProducers", Min: 0, Max: 0, Large: true, handle: handleDescribeProducers, layout: mustLayout(
 			`topics []{ name str; partitions []i32 }`)},
 		{Key: 68, Name: "ConsumerGroupHeartbeat", Min: 0, Max: 1, handle: handleConsumerGroupHeartbeat, layout: mustLayout(
 			`group str; member str; epoch i32; instance str; rack str; timeout i32; names []str; regex str 1+; assignor str; topics []{ id uuid; partitions []i32 }`)},
-		{Key: 69, Name: "ConsumerGroupDescribe", Min: 0, Max: 1, handle: handleConsumerGroupDescribe, layout: mustLayout(
+		{Key: 69, Name: "ConsumerGroupDescribe", Min: 0, Max: 1, Large: true, handle: handleConsumerGroupDescribe, layout: mustLayout(
 			`groups []str; operations bool`)},
-		{Key: 75, Name: "DescribeTopicPartitions", Min: 0, Max: 0, handle: handleDescribeTopicPartitions, layout: mustLayout(
+		{Key: 75, Name: "DescribeTopicPartitions", Min: 0, Max: 0, Large: true, handle: handleDescribeTopicPartitions, layout: mustLayout(
 			`topics []{ name str }; limit i32; cursor ?{ name str; partition i32 }`)},
 	}
 }
@@ -111,9 +113,9 @@ func transactionRows() []Row {
 		{Key: 28, Name: "TxnOffsetCommit", Min: 0, Max: 5, handle: handleTxnOffsetCommit, layout: mustLayout(
 			`id str; group str; producer i64; epoch i16; generation i32 3+; member str 3+; instance str 3+;
 			topics []{ name str; partitions []{ partition i32; offset i64; epoch i32 2+; metadata str } }`)},
-		{Key: 65, Name: "DescribeTransactions", Min: 0, Max: 0, handle: handleDescribeTransactions, layout: mustLayout(
+		{Key: 65, Name: "DescribeTransactions", Min: 0, Max: 0, Large: true, handle: handleDescribeTransactions, layout: mustLayout(
 			`ids []str`)},
-		{Key: 66, Name: "ListTransactions", Min: 0, Max: 2, handle: handleListTransactions, layout: mustLayout(
+		{Key: 66, Name: "ListTransactions", Min: 0, Max: 2, Large: true, handle: handleListTransactions, layout: mustLayout(
 			`states []str; producers []i64; duration i64 1+; pattern str 2+`)},
 	}
 }
@@ -131,7 +133,7 @@ func securityRows() []Row {
 			`filters []{ type i8; name str; pattern i8; principal str; host str; operation i8; permission i8 }`)},
 		{Key: keySaslAuthenticate, Name: "SaslAuthenticate", Min: 0, Max: 2, handle: handleSaslAuthenticate, layout: mustLayout(
 			`token bytes`)},
-		{Key: 50, Name: "DescribeUserScramCredentials", Min: 0, Max: 0, handle: handleDescribeUserScramCredentials, layout: mustLayout(
+		{Key: 50, Name: "DescribeUserScramCredentials", Min: 0, Max: 0, Large: true, handle: handleDescribeUserScramCredentials, layout: mustLayout(
 			`users []{ name str }`)},
 		{Key: 51, Name: "AlterUserScramCredentials", Min: 0, Max: 0, handle: handleAlterUserScramCredentials, layout: mustLayout(
 			`deletions []{ name str; mechanism i8 }; upsertions []{ name str; mechanism i8; iterations i32; salt bytes; salted bytes }`)},

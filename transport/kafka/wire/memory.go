@@ -107,6 +107,16 @@ func (m *Memory) gaveBack(n int) {
 	}
 }
 
+// Take counts n bytes that are no receive buffer, until Give.
+func (m *Memory) Take(n int64) {
+	for ; m != nil; m = m.parent {
+		m.inUse.Add(n)
+	}
+}
+
+// Give ends Take.
+func (m *Memory) Give(n int64) { m.gaveBack(int(n)) }
+
 // Admit blocks the reader of c until there is headroom, for limit at most. passed reports that c passed the bound: the frame
 // that is arriving then has OverdrawTime. Errors: ErrCrowded, and ErrStopped when stop is closed.
 func (m *Memory) Admit(c *Cutter, limit time.Duration, stop <-chan struct{}) (passed bool, err error) {
