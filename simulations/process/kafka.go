@@ -9,8 +9,12 @@ import (
 	"strings"
 )
 
-// KafkaVersion is the Apache Kafka troupe is held against.
-const KafkaVersion = "4.3.1"
+// KafkaVersion is the Apache Kafka troupe is held against: the broker and its command-line tools.
+const KafkaVersion = "4.4.0"
+
+// KafkaAppVersion is that of what Apache Kafka offers to applications: Maven has no newer Streams examples, MirrorMaker and file
+// connectors, and Streams and Connect need the clients of their own release.
+const KafkaAppVersion = "4.3.1"
 
 // Kafka is Apache Kafka in KRaft combined mode, from a directory of jars (KafkaJars), with its Kafka listener on addr and its
 // controller's on votes. troupe's own settings are left out; java are options of the JVM. A fresh data directory is formatted.
@@ -46,7 +50,7 @@ func Kafka(jars, addr, votes string, java ...string) Subject {
 // KafkaJars is the directory of Apache Kafka's jars, tools included: the one given, or one fetched with Maven below dir, once.
 func KafkaJars(ctx context.Context, given, dir string) (string, error) {
 	if given == "" {
-		return fetchJars(ctx, dir, "kafka-tools", "kafka_2.13")
+		return fetchJars(ctx, dir, KafkaVersion, "kafka-tools", "kafka_2.13")
 	}
 	jars, err := filepath.Abs(given)
 	if err == nil && !hasJar(jars, "kafka-tools") {
@@ -58,7 +62,7 @@ func KafkaJars(ctx context.Context, given, dir string) (string, error) {
 // KafkaAppJars is a directory below dir with what Apache Kafka offers to applications: Streams and its examples, Connect with the file
 // connectors, MirrorMaker. It is fetched with Maven once.
 func KafkaAppJars(ctx context.Context, dir string) (string, error) {
-	return fetchJars(ctx, dir, "kafka-streams-examples", "connect-runtime", "connect-file", "connect-mirror")
+	return fetchJars(ctx, dir, KafkaAppVersion, "kafka-streams-examples", "connect-runtime", "connect-file", "connect-mirror")
 }
 
 func hasJar(dir, artifact string) bool {
@@ -66,9 +70,9 @@ func hasJar(dir, artifact string) bool {
 	return len(found) > 0
 }
 
-// fetchJars fetches artifacts of Apache Kafka, and what they need, unless the first of them is there.
-func fetchJars(ctx context.Context, dir string, artifacts ...string) (string, error) {
-	jars, err := filepath.Abs(filepath.Join(dir, "lib-"+KafkaVersion))
+// fetchJars fetches artifacts of a version of Apache Kafka, and what they need, unless the first of them is there.
+func fetchJars(ctx context.Context, dir, version string, artifacts ...string) (string, error) {
+	jars, err := filepath.Abs(filepath.Join(dir, "lib-"+version))
 	if err != nil || hasJar(jars, artifacts[0]) {
 		return jars, err
 	}
@@ -84,7 +88,7 @@ func fetchJars(ctx context.Context, dir string, artifacts ...string) (string, er
 		fmt.Fprintf(&pom, "<dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n", group, artifact, version)
 	}
 	for _, a := range artifacts {
-		depend("org.apache.kafka", a, KafkaVersion)
+		depend("org.apache.kafka", a, version)
 	}
 	depend("org.apache.logging.log4j", "log4j-core", "2.24.3")
 	depend("org.apache.logging.log4j", "log4j-slf4j-impl", "2.24.3")

@@ -25,7 +25,7 @@ type appSuite struct {
 
 func (s *appSuite) name() string { return "java-apps" }
 func (s *appSuite) about() string {
-	return "Apache Kafka " + process.KafkaVersion + "'s Streams, Connect, MirrorMaker"
+	return "Apache Kafka " + process.KafkaAppVersion + "'s Streams, Connect, MirrorMaker"
 }
 
 func (s *appSuite) needs() []need { return (&javaSuite{}).needs() }

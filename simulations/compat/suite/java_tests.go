@@ -91,7 +91,7 @@ func topicCommand(j *tools) error {
 }
 
 func configCommand(j *tools) error {
-	const class = "kafka.admin.ConfigCommand"
+	const class = "ConfigCommand"
 	if err := j.create("cc", 1); err != nil {
 		return err
 	}
