@@ -55,7 +55,8 @@ func (u *unread) read(v *partition.View, offset int64) int64 {
 	}
 	for range unreadBatches {
 		span, code := v.Fetch(max(offset, v.LogStartOffset), 1, false)
-		if code != protocol.None || span.Len == 0 {
+		if code != protocol.None || span.Len == 0 || span.Bare {
+			span.Release()
 			return -1
 		}
 		n, err := v.Log.Read(span, u.buf)

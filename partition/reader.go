@@ -136,6 +136,10 @@ func readView(v *View, m *protocol.FetchRecords) (out *protocol.RecordsFetched, 
 	if span.Len == 0 {
 		return out, max(offset, v.Bound(m.Committed))
 	}
+	if span.Bare { // a gap
+		out.Next = span.NextOffset
+		return out, 0
+	}
 	out.Batches = make([]byte, span.Len)
 	n, err := v.Log.Read(span, out.Batches)
 	if err != nil {

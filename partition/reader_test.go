@@ -56,3 +56,21 @@ func TestAReaderAnswersWhenThereIsSomethingToSay(t *testing.T) {
 		t.Errorf("elsewhere: %v", m.Code)
 	}
 }
+
+// TestAReaderPassesEmptiedBatches: it answers with what has records, and where there is nothing else, with how far there is nothing.
+func TestAReaderPassesEmptiedBatches(t *testing.T) {
+	s, m := stagedRound(t)
+	s.turn(m)
+	s.RunOffload()
+	s.EndTurn()
+	v := *s.actor.handle.View()
+	out, _ := readView(&v, &protocol.FetchRecords{MaxBytes: 1})
+	if out.Failed() || out.Offset != 0 || record.Batch(out.Batches).BaseOffset() != m.end {
+		t.Errorf("%+v, want the batch at %d", out, m.end)
+	}
+	v.HighWatermark = m.end
+	out, _ = readView(&v, &protocol.FetchRecords{MaxBytes: 1})
+	if out.Failed() || len(out.Batches) != 0 || out.Next != m.end {
+		t.Errorf("%+v, want nothing up to %d", out, m.end)
+	}
+}

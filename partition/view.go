@@ -62,8 +62,9 @@ func (v *View) Bound(committed bool) int64 {
 }
 
 // Fetch finds the bytes to answer a fetch at offset with: whole batches, at least one even if it is longer than maxBytes, none that
-// begins at or after the bound. A zero Span with None means there is nothing to read yet: AwaitRecords. The Span pins its file
-// until it is released. May read an index from disk. Source: ReplicaManager.readFromLog, UnifiedLog.read.
+// begins at or after the bound. It begins with a batch that has records; if there is none up to the bound, but batches that compaction
+// emptied, the Span is Bare: the last of them. A zero Span with None means there is nothing to read yet: AwaitRecords. The Span pins its
+// file until it is released. May read an index from disk. Source: ReplicaManager.readFromLog, UnifiedLog.read.
 func (v *View) Fetch(offset int64, maxBytes int, committed bool) (storage.Span, protocol.Code) {
 	if code := v.Check(protocol.NoLeaderEpoch); code != protocol.None {
 		return storage.Span{}, code
@@ -75,7 +76,7 @@ func (v *View) Fetch(offset int64, maxBytes int, committed bool) (storage.Span, 
 	if offset >= bound {
 		return storage.Span{}, protocol.None
 	}
-	span, err := v.Log.Locate(offset, bound, maxBytes)
+	span, err := v.Log.LocateRecords(offset, bound, maxBytes)
 	return span, codeOf(err)
 }
 

@@ -22,7 +22,7 @@
 //	a marker          as long as anything of its transaction is left; from then on until its own delete horizon
 //	no record         of an aborted transaction, or without key
 //	an empty batch    that holds the last sequence of a producer which the log still knows, or the last offset of a rewritten segment:
-//	                  recovery takes a gap between segments for a loss
+//	                  recovery takes a gap between segments for a loss. Readers of records do not see it (storage.View.LocateRecords)
 //
 // Offsets, timestamps, sequences, epochs and codecs never change. A batch of which everything stays is copied as it is.
 //

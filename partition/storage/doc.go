@@ -100,6 +100,9 @@
 // Bytes this process appended were checked before. Bytes found at Open are checked once, by the first reader, before they are served
 // (View.Locate); that a byte rots on the disk after it was checked and evicted from memory shows only in View.Scrub.
 //
+// Two ways to look: Locate finds whatever batches there are, LocateRecords, for those who read records, steps over the ones that compaction
+// emptied.
+//
 // # Non-obvious
 //
 //   - An index file is never synced while its segment is active, and a stale or torn one is harmless: an entry counts only if the

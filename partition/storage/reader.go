@@ -72,6 +72,8 @@ type Span struct {
 	Len int // bytes
 	// FirstOffset is the base offset of the first batch, NextOffset the offset after the last one.
 	FirstOffset, NextOffset int64
+	// Bare says that there is no record in it: one batch that compaction emptied. Only of LocateRecords.
+	Bare bool
 
 	file *file
 	f    env.File
@@ -110,31 +112,71 @@ func (v *View) Read(s Span, dst []byte) (int, error) {
 // ErrOutOfRange below the start and above the end; ErrStale after a truncation. May read from the disk; never call it in an actor's turn
 // for anything but the newest batches.
 func (v *View) Locate(offset, upTo int64, maxBytes int) (Span, error) {
+	return v.look(&query{offset: offset, upTo: upTo, maxBytes: maxBytes})
+}
+
+// LocateRecords is Locate for those who read records: batches that compaction emptied are stepped over, also across segments, until there
+// is one with a record. If there is none up to upTo the Span is Bare: the last of the emptied batches, by which a reader can tell how far
+// there is nothing. Many clients, given emptied batches alone, ask for the same ones again at once, and for ever.
+func (v *View) LocateRecords(offset, upTo int64, maxBytes int) (Span, error) {
+	q := query{offset: offset, upTo: upTo, maxBytes: maxBytes, records: true, bare: -1}
+	span, err := v.look(&q)
+	if err != nil || span.Len > 0 || q.bare < 0 {
+		return span, err
+	}
+	span, err = v.look(&query{offset: max(q.bare, offset), upTo: upTo})
+	span.Bare = span.Len > 0
+	return span, err
+}
+
+// query is what Locate is asked.
+type query struct {
+	offset, upTo int64
+	maxBytes     int
+	records      bool  // step over batches without any
+	bare         int64 // base offset of the last one that was stepped over
+}
+
+// steps reports whether h, a batch of size bytes, is one to step over, and notes it. One that only claims to be empty is not: whoever is
+// served it must see that it is damaged.
+func (q *query) steps(h record.Batch, size int64) bool {
+	empty := q.records && h.NumRecords() == 0 && size == record.HeaderSize && h.ComputeCRC() == h.CRC()
+	if empty {
+		q.bare = h.BaseOffset()
+	}
+	return empty
+}
+
+func (v *View) look(q *query) (Span, error) {
 	if v.Stale() {
 		return Span{}, ErrStale
 	}
-	if offset < v.start || offset > v.end {
-		return Span{}, fmt.Errorf("%w: %d is not in [%d, %d]", ErrOutOfRange, offset, v.start, v.end)
+	if q.offset < v.start || q.offset > v.end {
+		return Span{}, fmt.Errorf("%w: %d is not in [%d, %d]", ErrOutOfRange, q.offset, v.start, v.end)
 	}
-	upTo = min(upTo, v.end)
-	if offset >= upTo {
+	q.upTo, q.maxBytes = min(q.upTo, v.end), max(q.maxBytes, 0)
+	if q.offset >= q.upTo {
 		return Span{}, nil
 	}
 	for {
 		c := v.current()
-		span, err := c.locate(offset, upTo, max(maxBytes, 0))
+		span, err := c.locate(q)
 		if !c.outdated(err) {
 			return span, c.readError(err)
 		}
 	}
 }
 
-func (v *View) locate(offset, upTo int64, maxBytes int) (Span, error) {
-	if span, ok, err := v.locateRecent(offset, upTo, maxBytes); ok || err != nil {
+func (v *View) locate(q *query) (Span, error) {
+	if span, ok, err := v.locateRecent(q.offset, q.upTo, q.maxBytes); ok || err != nil {
 		return span, err
 	}
-	for i := v.segmentOf(offset); i < v.segments(); i++ {
-		span, err := v.locateIn(v.piece(i), offset, upTo, maxBytes)
+	for i := v.segmentOf(q.offset); i < v.segments(); i++ {
+		p := v.piece(i)
+		if p.base >= q.upTo {
+			break
+		}
+		span, err := v.locateIn(p, q)
 		if err != nil || span.Len > 0 {
 			return span, err
 		}
@@ -155,7 +197,8 @@ func (v *View) readError(err error) error {
 	return err
 }
 
-// locateRecent answers from memory for the newest batches of the active segment; ok is false if they do not reach back to offset.
+// locateRecent answers from memory for the newest batches of the active segment; ok is false if they do not reach back to offset. They all
+// have records: only compaction makes batches without, and not in what was appended just now.
 func (v *View) locateRecent(offset, upTo int64, maxBytes int) (_ Span, ok bool, err error) {
 	r := v.recent
 	if len(r) == 0 || offset < r[0].base {
@@ -218,13 +261,13 @@ func (v *View) segmentOf(offset int64) int {
 	return max(n-1, 0)
 }
 
-// locateIn is Locate within one segment; an empty Span if it has nothing at or after offset and below upTo.
-func (v *View) locateIn(p piece, offset, upTo int64, maxBytes int) (Span, error) {
+// locateIn answers q within one segment; an empty Span if it has nothing.
+func (v *View) locateIn(p piece, q *query) (Span, error) {
 	f, err := p.file.pin()
 	if err != nil {
 		return Span{}, err
 	}
-	span, err := v.find(p, f, offset, upTo, maxBytes)
+	span, err := v.find(p, f, q)
 	if err == nil && span.Len > 0 {
 		err = p.verify(f, &span)
 	}
@@ -239,8 +282,8 @@ func (v *View) locateIn(p piece, offset, upTo int64, maxBytes int) (Span, error)
 
 // find finds the bytes; nothing of them is checked but the headers it comes across, and that their offsets ascend: no CRC covers a base
 // offset, and one that had become smaller would be passed over.
-func (v *View) find(p piece, f env.File, offset, upTo int64, maxBytes int) (Span, error) {
-	pos, least, err := v.seek(p, f, offset)
+func (v *View) find(p piece, f env.File, q *query) (Span, error) {
+	pos, least, err := v.seek(p, f, q.offset)
 	if err != nil {
 		return Span{}, err
 	}
@@ -250,21 +293,21 @@ func (v *View) find(p piece, f env.File, offset, upTo int64, maxBytes int) (Span
 	for !w.done() {
 		h, size, err := p.header(&w, least)
 		if err != nil {
-			return Span{}, p.corrupt(err, offset)
+			return Span{}, p.corrupt(err, q.offset)
 		}
-		if h.LastOffset() >= offset {
-			if h.BaseOffset() >= upTo {
-				return Span{}, nil
-			}
+		if h.LastOffset() >= q.offset && h.BaseOffset() >= q.upTo {
+			return Span{}, nil
+		}
+		if h.LastOffset() >= q.offset && !q.steps(h, size) {
 			span = Span{Pos: w.pos, Len: int(size), FirstOffset: h.BaseOffset(), NextOffset: h.NextOffset()}
 			break
 		}
 		w.pos, least = w.pos+size, h.NextOffset()
 	}
-	if span.Len == 0 || span.Len >= maxBytes {
+	if span.Len == 0 || span.Len >= q.maxBytes {
 		return span, nil
 	}
-	return v.extend(p, &w, span, upTo, maxBytes)
+	return v.extend(p, &w, span, q.upTo, q.maxBytes)
 }
 
 // header is that of w, which walks p: a *damage also if its offsets are not in the segment, as no CRC covers a base offset.

@@ -18,6 +18,10 @@ import (
 //   - Reads do not pass through the partition's actor: its view says where the bytes are, and they leave by sendfile.
 //   - A request with too little to answer with is parked: every partition without news is asked to say when it has some.
 //   - Batches are whole. The first one is sent whatever its size (KIP-74), then none that would pass a limit.
+//   - An answer with batches has a record where there is one below the bound: batches that compaction emptied are stepped over at its
+//     beginning. Where nothing but such batches is left, the last of them is answered, with whatever else there is to answer or when
+//     max.wait has passed, and counts for nothing: a client that reads the offsets of batches goes on behind it, and one that only knows
+//     records waits as at the end of the log. (Kafka answers emptied batches at once; kafkajs and others then ask again without rest.)
 //   - read_committed: nothing beyond the last stable offset, and with the records the aborted transactions that have some among them,
 //     ordered by first offset, as some clients expect. For read_uncommitted the list is null.
 //   - Fetch sessions (KIP-227): a session walks only the partitions that something happened to, and answers only those that the
@@ -250,7 +254,9 @@ func (f *fetch) read(it *fetchItem, img *image.Image, got *fetched) fetchedPart 
 	default:
 		got.outcome, got.bound = fetchedData, view.Bound(it.set.committed)
 		row.records = wire.Range{File: span.File(), Pos: span.Pos, Len: span.Len, Pin: span}
-		f.bytes += span.Len
+		if !span.Bare {
+			f.bytes += span.Len
+		}
 	}
 	return row
 }
