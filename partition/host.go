@@ -125,6 +125,7 @@ type Host struct {
 	configs    map[protocol.LogConfig]*protocol.LogConfig // one copy of each
 	offset     int64                                      // metadata offset seen
 	queued     []*protocol.HostPartitions                 // until the directories are scanned
+	begun      bool                                       // the scan has begun: before there is metadata nothing in the directories is touched
 	scanning   int                                        // directories
 	drops      int                                        // actors of deleted topics that have not ended
 	strays     bool                                       // were reported
@@ -239,12 +240,20 @@ func (h *Host) start(ctx *actors.Context) {
 			producerExpiry: h.config.ProducerExpiry,
 			verifier:       verifier{h.config.Coordinator, h.config.VerifyTransactions, h.config.AddPartitionsBackoff, h.config.AddPartitionsBackoffMax},
 		}
+	}
+	h.startWalks(ctx)
+	h.startCleaner(ctx)
+}
+
+// scanAll reads the directories, once there is metadata to hold them against: a node whose metadata cannot be read leaves its directories as
+// they are.
+func (h *Host) scanAll(ctx *actors.Context) {
+	h.begun = true
+	for _, d := range h.dirs {
 		h.scanning++
 		logger := ctx.Logger()
 		ctx.Offload(func() any { return scan(d, logger) })
 	}
-	h.startWalks(ctx)
-	h.startCleaner(ctx)
 }
 
 // startCleaner spawns the actor that compacts logs.
@@ -274,6 +283,9 @@ var stopping = protocol.Fault{Code: protocol.NotLeaderOrFollower, Reason: "the n
 
 // hostPartitions takes a change of metadata. A change that is older than one already taken says nothing new.
 func (h *Host) hostPartitions(ctx *actors.Context, m *protocol.HostPartitions) {
+	if !h.begun && h.leaving == nil {
+		h.scanAll(ctx)
+	}
 	if h.scanning > 0 {
 		h.queued = append(h.queued, m)
 		return

@@ -51,6 +51,11 @@ func (h *Host) closeLogs(ctx *actors.Context, m *CloseLogs) {
 		return
 	}
 	h.leaving = &leaving{by: m}
+	if !h.begun { // the directories are as the last stop left them, and so is the marker
+		h.leaving.finishing, h.leaving.answered = true, true
+		ctx.Send(m.ReplyTo, &LogsClosed{Answer: protocol.Answer{ID: m.ID}})
+		return
+	}
 	if !h.cleaner.IsZero() {
 		ctx.Send(h.cleaner, closeCleaner{})
 	}

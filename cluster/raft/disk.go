@@ -129,6 +129,14 @@ func decodeConfChange(e *raftpb.Entry) (raftpb.ConfChangeI, error) {
 	return cc, proto.Unmarshal(e.Data, cc)
 }
 
+// positionEvery is how many records become durable before that is written down: in what lies behind, damage cannot be told from a torn
+// tail, which is cut off.
+const positionEvery = 256
+
+func (m *Member) quorumState() quorumState {
+	return quorumState{m.hard.term, m.hard.vote, m.log.Position()}
+}
+
 // flushed is the result of the work that makes what was written durable.
 type flushed struct {
 	task *storage.FlushTask
@@ -143,15 +151,18 @@ func (m *Member) flush() {
 	}
 	m.inFlight, m.unsynced = m.unsynced, nil
 	done := &flushed{task: m.log.FlushTask(), hard: m.hard}
-	vote := m.hard != m.durable
-	if done.task == nil && !vote {
+	state, files, dir := m.quorumState(), m.cfg.FS, m.cfg.Dir
+	remember := m.hard != m.durable || state.Position.Offset-m.recorded >= positionEvery
+	if done.task == nil && !remember {
 		m.finish(done)
 		return
 	}
 	m.flushing = true
-	state, files, dir := quorumState{m.hard.term, m.hard.vote, m.log.Position()}, m.cfg.FS, m.cfg.Dir
+	if remember {
+		m.recorded = state.Position.Offset
+	}
 	m.fx.Offload(func() any {
-		if vote {
+		if remember {
 			done.err = writeQuorumState(files, dir, state)
 		}
 		if done.err == nil && done.task != nil && !mutation.Is(mutation.MetadataBeforeSync) {

@@ -77,6 +77,7 @@ type Member struct {
 	full      bool      // the last flush found no space; the next tick tries again
 	hard      hardState // as raft last said
 	durable   hardState // as quorum-state says
+	recorded  int64     // the offset of the position there
 
 	conf        *raftpb.ConfState
 	applied     uint64
@@ -232,5 +233,9 @@ func (m *Member) fail(err error) {
 // Close ends the member. With clean everything written is durable on return, unless offloaded work is still under way: what it was to
 // make durable is then as good as lost, and nobody was told otherwise.
 func (m *Member) Close(clean bool) error {
-	return m.log.Close(clean && !m.failed && !m.flushing && !m.snapshoting)
+	clean = clean && !m.failed && !m.flushing && !m.snapshoting
+	if err := m.log.Close(clean); err != nil || !clean {
+		return err
+	}
+	return writeQuorumState(m.cfg.FS, m.cfg.Dir, m.quorumState()) // from here on nothing of the log is a torn tail
 }

@@ -76,6 +76,7 @@ func (m *Member) recover() (Recovered, error) {
 	if err := m.load(int64(meta.GetIndex()) + 1); err != nil {
 		return out, err
 	}
+	m.recorded = state.Position.Offset
 	m.hard = hardState{max(state.Term, meta.GetTerm()), state.Vote}
 	m.durable = m.hard
 	return out, m.memory.SetHardState(&raftpb.HardState{Term: &m.hard.term, Vote: &m.hard.vote, Commit: proto.Uint64(meta.GetIndex())})

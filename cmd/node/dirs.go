@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -21,6 +20,8 @@ var (
 	ErrLocked = env.ErrLocked
 	// ErrForeign is in the error of a directory that belongs to another node or cluster.
 	ErrForeign = errors.New("the directory belongs to another node")
+	// ErrNotOurs is in the error of a directory that holds what troupe did not write.
+	ErrNotOurs = storage.ErrNotOurs
 )
 
 // directory is one entry of log.dirs: open, locked and identified.
@@ -38,7 +39,8 @@ type identity struct {
 }
 
 // openDirectories opens and locks all of paths and makes sure that they belong together and to node. Directories without identity
-// get one; no format step is needed. On an error everything is closed again.
+// get one; no format step is needed. On an error everything is closed again, and nothing in them was changed: all are looked at before one is
+// written to.
 func openDirectories(e env.Env, paths []string, node protocol.NodeID) (dirs []*directory, id identity, err error) {
 	defer func() {
 		if err != nil {
@@ -53,6 +55,17 @@ func openDirectories(e env.Env, paths []string, node protocol.NodeID) (dirs []*d
 		}
 		dirs = append(dirs, d)
 	}
+	if _, err = identify(dirs, node); err != nil {
+		return dirs, id, err
+	}
+	for _, d := range dirs {
+		if d.lock, err = d.fs.Lock(lockName); err != nil {
+			return dirs, id, fmt.Errorf("directory %q: %w", d.path, err)
+		}
+		if d.meta, err = storage.Whose(d.fs); err != nil { // once more: another process may have had it meanwhile
+			return dirs, id, fmt.Errorf("directory %q: %w", d.path, err)
+		}
+	}
 	if id, err = identify(dirs, node); err != nil {
 		return dirs, id, err
 	}
@@ -61,6 +74,12 @@ func openDirectories(e env.Env, paths []string, node protocol.NodeID) (dirs []*d
 	}
 	for _, d := range dirs {
 		if d.meta.ClusterID != "" {
+			if d.meta.Format == storage.DirectoryFormat {
+				continue
+			}
+			if err := storage.WriteMetaProperties(d.fs, d.meta); err != nil {
+				return dirs, id, fmt.Errorf("directory %q: %w", d.path, err)
+			}
 			continue
 		}
 		d.meta = storage.MetaProperties{ClusterID: id.cluster, NodeID: id.node, DirectoryID: newID(e.Rand)}
@@ -76,12 +95,8 @@ func openDirectory(e env.Env, path string) (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := files.Lock(lockName)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("directory %q: %w", path, err), files.Close())
-	}
-	d := &directory{path: path, fs: files, lock: lock}
-	if d.meta, err = storage.ReadMetaProperties(files); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	d := &directory{path: path, fs: files}
+	if d.meta, err = storage.Whose(files); err != nil {
 		return nil, errors.Join(fmt.Errorf("directory %q: %w", path, err), d.close())
 	}
 	return d, nil
@@ -122,7 +137,12 @@ func newID(r env.Rand) string {
 	}
 }
 
-func (d *directory) close() error { return errors.Join(d.lock.Close(), d.fs.Close()) }
+func (d *directory) close() error {
+	if d.lock == nil {
+		return d.fs.Close()
+	}
+	return errors.Join(d.lock.Close(), d.fs.Close())
+}
 
 func closeDirectories(dirs []*directory) (err error) {
 	for _, d := range dirs {

@@ -43,6 +43,9 @@ func Start(ctx context.Context, e env.Env, c Config) (*Node, error) {
 		}
 	}
 	c.Descriptors = cmp.Or(c.Descriptors, descriptorLimit())
+	if err := tryPorts(ctx, c.Settings); err != nil {
+		return nil, err
+	}
 	n, err := Build(e, c)
 	if err != nil {
 		return nil, err
@@ -53,6 +56,28 @@ func Start(ctx context.Context, e env.Env, c Config) (*Node, error) {
 		return nil, errors.Join(err, n.Stop(stopping))
 	}
 	return n, nil
+}
+
+// tryPorts finds out whether the ports can be had, before anything is done with the data. They are not kept: whoever finds a port open
+// finds a broker that serves.
+func tryPorts(ctx context.Context, b *config.Broker) error {
+	try := func(setting, host string, port int) error {
+		open, err := listen(ctx, setting, host, port)
+		return errors.Join(err, closeAll(open))
+	}
+	for _, l := range b.Listeners {
+		if err := try("listeners", l.Host, int(l.Port)); err != nil {
+			return err
+		}
+	}
+	if b.HTTPListener == "" {
+		return nil
+	}
+	host, port, err := splitPort(b.HTTPListener)
+	if err != nil {
+		return &ListenError{"http.listener", b.HTTPListener, err}
+	}
+	return try("http.listener", host, port)
 }
 
 func (n *Node) serve(ctx context.Context, ready <-chan struct{}) error {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -63,6 +64,7 @@ func serve(ctx context.Context, settings *config.Broker, log *slog.Logger, ready
 	for _, w := range settings.Warnings() {
 		log.Warn(w.Text, slog.String("key", w.Key))
 	}
+	warnOfReaders(log, settings)
 	n, err := node.Start(ctx, osenv.New(), node.Config{Settings: settings, Version: version, Logger: log})
 	if err != nil {
 		return startFailure(err, settings)
@@ -92,6 +94,17 @@ func serve(ctx context.Context, settings *config.Broker, log *slog.Logger, ready
 	return errors.Join(err, stopErr)
 }
 
+// warnOfReaders says which directories other users of the machine can read: what is written now is this user's alone, but not what was there,
+// nor the names.
+func warnOfReaders(log *slog.Logger, settings *config.Broker) {
+	for _, dir := range dataDirs(settings) {
+		info, err := os.Stat(dir)
+		if err == nil && info.Mode()&0o077 != 0 {
+			log.Warn("other users of this machine can look into a data directory", slog.String("dir", dir), slog.String("mode", info.Mode().String()), slog.String("next", "chmod -R go= "+dir))
+		}
+	}
+}
+
 // startFailure says what, why and what next for the ways in which a start fails.
 func startFailure(err error, settings *config.Broker) error {
 	var listen *node.ListenError
@@ -104,6 +117,8 @@ func startFailure(err error, settings *config.Broker) error {
 		return &problem{what: "the data directory is in use", why: err.Error(), next: "stop the other broker, or give this one its own --set log.dirs=DIR", cause: err}
 	case errors.Is(err, node.ErrForeign):
 		return &problem{what: "this data belongs to another broker", why: err.Error(), next: "the node.id it was written with, or another --set log.dirs=DIR", cause: err}
+	case errors.Is(err, node.ErrNotOurs):
+		return &problem{what: "this data is not troupe's", why: err.Error(), next: "an empty directory: --set log.dirs=DIR; nothing was changed", cause: err}
 	case errors.Is(err, syscall.ENOTDIR):
 		return &problem{what: "cannot use the data directory", why: err.Error(), next: fmt.Sprintf("make %v a directory, or choose another --set log.dirs=DIR", settings.LogDirs), cause: err}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrCorrupt), errors.Is(err, syscall.EROFS):
@@ -129,4 +144,12 @@ func listenFailure(l *node.ListenError) error {
 		p.next = "ports below 1024 need privileges; choose a higher one"
 	}
 	return p
+}
+
+// dataDirs are log.dirs and, if that is elsewhere, metadata.log.dir.
+func dataDirs(b *config.Broker) []string {
+	if slices.Contains(b.LogDirs, b.MetadataLogDir) {
+		return b.LogDirs
+	}
+	return append([]string{b.MetadataLogDir}, b.LogDirs...)
 }

@@ -209,16 +209,25 @@ type MetaProperties struct {
 	ClusterID   string
 	NodeID      protocol.NodeID
 	DirectoryID string
+	// Format is of what the directory holds, DirectoryFormat for what is written now; 0 for a directory of before there was a number, and
+	// for one of Apache Kafka's: see Whose.
+	Format int
 }
 
-// WriteMetaProperties replaces meta.properties.
+// DirectoryFormat is the format of a log directory as a whole. A directory of a later one is not touched.
+const DirectoryFormat = 1
+
+// formatKey is not Kafka's, which ignores keys that it does not know.
+const formatKey = "troupe.format"
+
+// WriteMetaProperties replaces meta.properties, with DirectoryFormat.
 func WriteMetaProperties(files env.FS, m MetaProperties) error {
-	text := fmt.Sprintf("cluster.id=%s\ndirectory.id=%s\nnode.id=%d\nversion=1\n", m.ClusterID, m.DirectoryID, m.NodeID)
+	text := fmt.Sprintf("cluster.id=%s\ndirectory.id=%s\nnode.id=%d\n%s=%d\nversion=1\n", m.ClusterID, m.DirectoryID, m.NodeID, formatKey, DirectoryFormat)
 	return ReplaceFile(files, ".", metaName, []byte(text))
 }
 
 // ReadMetaProperties reads meta.properties; fs.ErrNotExist if the directory was never formatted, ErrCorrupt if the file does not say
-// what it must.
+// what it must. Kafka's of the ZooKeeper era (version=0, broker.id) is of the latter kind.
 func ReadMetaProperties(files env.FS) (MetaProperties, error) {
 	b, err := ReadFile(files, metaName)
 	if err != nil {
@@ -235,7 +244,13 @@ func ReadMetaProperties(files env.FS) (MetaProperties, error) {
 	if err != nil || values["version"] != "1" || values["cluster.id"] == "" {
 		return MetaProperties{}, &Corruption{File: metaName, Offset: -1, Reason: "cluster.id, node.id or version=1 is missing"}
 	}
-	return MetaProperties{values["cluster.id"], protocol.NodeID(node), values["directory.id"]}, nil
+	format := 0
+	if text, ok := values[formatKey]; ok {
+		if format, err = strconv.Atoi(text); err != nil || format < 1 {
+			return MetaProperties{}, &Corruption{File: metaName, Offset: -1, Reason: formatKey + " is not a number from 1 on"}
+		}
+	}
+	return MetaProperties{values["cluster.id"], protocol.NodeID(node), values["directory.id"], format}, nil
 }
 
 // CleanShutdown is what the marker of a clean shutdown says (KIP-966).

@@ -160,7 +160,7 @@ func TestMetaProperties(t *testing.T) {
 	if _, err := ReadMetaProperties(files); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("absent: %v", err)
 	}
-	want := MetaProperties{"4L6g3nShT-eMCtK--X86sw", 3, "AAAAAAAAAAAAAAAAAAAAAQ"}
+	want := MetaProperties{"4L6g3nShT-eMCtK--X86sw", 3, "AAAAAAAAAAAAAAAAAAAAAQ", DirectoryFormat}
 	if err := WriteMetaProperties(files, want); err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +169,7 @@ func TestMetaProperties(t *testing.T) {
 	}
 	// As Kafka writes it.
 	files.node(metaName).data = []byte("#\n#Sat Jan 04 12:00:00 UTC 2025\nnode.id=3\nversion=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n")
+	want.Format = 0
 	if got, err := ReadMetaProperties(files); err != nil || got != want {
 		t.Fatalf("%+v, %v", got, err)
 	}

@@ -67,9 +67,10 @@ func mkdirAll(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// What a node keeps is its user's alone: records, keys of users, passwords of certificates.
 const (
-	fileMode = 0o644
-	dirMode  = 0o755
+	fileMode = 0o600
+	dirMode  = 0o700
 )
 
 func (r *rooted) Open(name string, write bool) (env.File, error) {
