@@ -37,16 +37,20 @@ func eachBroker(t *testing.T, port int, test func(t *testing.T, addr string)) {
 		fakeCluster(t, port, "fake")
 		test(t, "127.0.0.1:"+decimal(port))
 	})
-	t.Run("troupe", func(t *testing.T) {
-		addr := "127.0.0.1:" + decimal(port+1)
-		s, _ := startServer(t, "start", "--set", "listeners=PLAINTEXT://"+addr, "--set", "log.dirs="+t.TempDir(), "--set", "http.listener=",
-			"--set", "group.initial.rebalance.delay.ms=0", "--set", "offsets.topic.num.partitions=2", "--set", "transaction.state.log.num.partitions=2")
-		s.waitFor(t, "ready")
-		if _, errs, code := execute(t, addr, "topic create t -p 2"); code != 0 {
-			t.Fatal(errs)
-		}
-		test(t, addr)
-	})
+	t.Run("troupe", func(t *testing.T) { test(t, troupeAt(t, port+1)) })
+}
+
+// troupeAt is the address of a broker of our own with topic t of two partitions, until the test ends.
+func troupeAt(t *testing.T, port int) string {
+	t.Helper()
+	addr := "127.0.0.1:" + decimal(port)
+	s, _ := startServer(t, "start", "--set", "listeners=PLAINTEXT://"+addr, "--set", "log.dirs="+t.TempDir(), "--set", "http.listener=",
+		"--set", "group.initial.rebalance.delay.ms=0", "--set", "offsets.topic.num.partitions=2", "--set", "transaction.state.log.num.partitions=2")
+	s.waitFor(t, "ready")
+	if _, errs, code := execute(t, addr, "topic create t -p 2"); code != 0 {
+		t.Fatal(errs)
+	}
+	return addr
 }
 
 // execute runs a command line against addr.

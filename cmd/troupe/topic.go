@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) topic() *cobra.Command {
-	c := noun("topic", "Create, list, describe, alter and delete topics", a.topicCreate(), a.topicList(), a.topicDescribe(), a.topicAlter(), a.topicDelete())
+	c := noun("topic", "Create, list, describe, alter, trim and delete topics", a.topicCreate(), a.topicList(), a.topicDescribe(), a.topicAlter(), a.topicTrim(), a.topicDelete())
 	c.Aliases = []string{"topics"}
 	return c
 }
