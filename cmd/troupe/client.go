@@ -33,6 +33,9 @@ func (a *app) connect(ctx context.Context, more ...kgo.Opt) (*client, error) {
 	if err := dial.probe(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.greet(ctx, dial, auth); err != nil {
+		return nil, err
+	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(seeds...),
 		kgo.Dialer(dial.Dial),

@@ -105,9 +105,7 @@ func (a *app) runConsume(ctx context.Context, f *consumeFlags, topics []string) 
 	if err != nil {
 		return err
 	}
-	if f.atEnd && within.to.kind == boundOpen {
-		within.to = bound{kind: boundEnd}
-	}
+	within.atEnd = f.atEnd
 	print, err := newRecordPrinter(a.out, f)
 	if err != nil {
 		return err

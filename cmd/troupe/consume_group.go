@@ -19,7 +19,7 @@ const (
 func (f *consumeFlags) groupOptions(topics []string, within offsetRange) ([]kgo.Opt, error) {
 	reset := kgo.NewOffset().AtStart()
 	switch {
-	case within.to.kind != boundOpen || len(f.partitions) > 0:
+	case within.to.kind != boundOpen || len(f.partitions) > 0: // --exit-at-end is no end of the range
 		return nil, usage("leave out -g to read a range of offsets or single partitions", "a group decides itself what its members read")
 	case within.from.kind == boundEnd && within.from.n == 0:
 		reset = kgo.NewOffset().AtEnd()
@@ -49,7 +49,8 @@ func (a *app) consumeGroup(ctx context.Context, f *consumeFlags, topics []string
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(ctx, opts...)
+	m := &member{app: a, flags: f, within: within}
+	c, err := a.connect(ctx, append(opts, m.options()...)...)
 	if err != nil {
 		return err
 	}
@@ -59,22 +60,16 @@ func (a *app) consumeGroup(ctx context.Context, f *consumeFlags, topics []string
 			return c.explain(err)
 		}
 	}
-	for !out.full {
-		fetches := c.PollFetches(ctx)
+	if err := m.begin(ctx, c, topics); err != nil {
+		return c.explain(err)
+	}
+	for !out.full && !m.done {
+		if err := m.poll(ctx, c, out); err != nil {
+			return errors.Join(noGroups(c.explain(err)), out.print.end())
+		}
 		if ctx.Err() != nil {
 			break
 		}
-		if err := fetchError(fetches); err != nil {
-			return errors.Join(noGroups(c.explain(err)), out.print.end())
-		}
-		printed, err := out.putAll(fetches)
-		if err == nil {
-			err = c.commit(ctx, printed)
-		}
-		if err != nil {
-			return errors.Join(c.explain(err), out.print.end())
-		}
-		c.AllowRebalance()
 	}
 	return errors.Join(out.print.end(), ctx.Err())
 }

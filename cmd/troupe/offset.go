@@ -39,7 +39,11 @@ type bound struct {
 }
 
 // offsetRange is what to consume of each partition: from until to, exclusive.
-type offsetRange struct{ from, to bound }
+type offsetRange struct {
+	from, to bound
+	// atEnd stops where the partitions end now, if that is before to.
+	atEnd bool
+}
 
 // parseRange reads one or more -o values; the later ones overrule the bounds they name.
 func parseRange(values []string, now time.Time) (offsetRange, error) {
@@ -83,7 +87,7 @@ func parseOne(s string, now time.Time) (offsetRange, error) {
 	if s == "" || ranged && first == "" && last == "" {
 		return offsetRange{}, badOffset(s)
 	}
-	return offsetRange{from, to}, nil
+	return offsetRange{from: from, to: to}, nil
 }
 
 func badOffset(s string) error {

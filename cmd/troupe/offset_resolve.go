@@ -81,5 +81,8 @@ func (r offsetRange) assign(start, end kadm.ListedOffset, at map[bound]kadm.List
 	if r.to.kind != boundOpen {
 		a.to = max(place(r.to), 0)
 	}
+	if r.atEnd && (a.to < 0 || a.to > a.end) {
+		a.to = a.end
+	}
 	return a
 }

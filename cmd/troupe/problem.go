@@ -171,6 +171,8 @@ func explainConnection(err error) (what, why, next string) {
 		return "cannot find " + dns.Name, "DNS: " + dns.Err, "check the host name in --brokers; if it is a name the broker advertises, set advertised.listeners on the broker"
 	case errors.As(err, &record):
 		return "no TLS at " + where, "the other side does not answer a TLS handshake", "leave --tls out, or use the port of the TLS listener"
+	case errors.Is(err, errNoTLS):
+		return "no TLS at " + where, errNoTLS.Error(), "leave --tls out, or use the port of the TLS listener"
 	case errors.As(err, &authority):
 		return "TLS: " + where + " shows a certificate nobody here vouches for", authority.Error(), "give its authority with --tls-ca FILE"
 	case errors.As(err, &host):

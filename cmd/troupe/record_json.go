@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -66,10 +67,14 @@ func textOrBase64(b []byte) (json.RawMessage, *string) {
 	return text, nil
 }
 
-// record makes the record that j stands for. An absent value is a null one; a JSON value that is not text is its own compact JSON.
+// record makes the record that j stands for. A JSON value that is not text is its own compact JSON. There must be a value: a tombstone is
+// a null that somebody wrote, not a field that is missing or misspelt.
 func (j recordJSON) record() (*kgo.Record, error) {
 	r := &kgo.Record{Topic: j.Topic, Partition: -1}
 	var err error
+	if j.Value == nil && j.ValueBase64 == nil {
+		return nil, errors.New(`there is no value; a tombstone is "value":null`)
+	}
 	if r.Key, err = bytesOf("key", j.Key, j.KeyBase64); err != nil {
 		return nil, err
 	}
@@ -101,6 +106,9 @@ func (j recordJSON) record() (*kgo.Record, error) {
 
 func bytesOf(what string, raw json.RawMessage, encoded *string) ([]byte, error) {
 	if encoded != nil {
+		if raw != nil {
+			return nil, fmt.Errorf("the %s is there twice: as it is, and in base64", what)
+		}
 		b, err := base64.StdEncoding.DecodeString(*encoded)
 		if err != nil {
 			return nil, fmt.Errorf("the %s is not base64: %w", what, err)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -23,7 +25,9 @@ func newSource(in io.Reader, p *produceFlags) (recordSource, error) {
 	case p.json && p.format != "":
 		return nil, usage("one of -J and -f", "-J and -f both say how to read records")
 	case p.json:
-		return &jsonSource{dec: json.NewDecoder(bufio.NewReaderSize(in, 256<<10))}, nil
+		dec := json.NewDecoder(bufio.NewReaderSize(in, 256<<10))
+		dec.DisallowUnknownFields()
+		return &jsonSource{dec}, nil
 	case p.format != "":
 		r, err := kgo.NewRecordReader(in, p.format)
 		if err != nil {
@@ -72,7 +76,30 @@ type jsonSource struct{ dec *json.Decoder }
 func (s *jsonSource) next() (*kgo.Record, error) {
 	var j recordJSON
 	if err := s.dec.Decode(&j); err != nil {
-		return nil, err
+		return nil, unknownField(err)
 	}
 	return j.record()
+}
+
+// unknownField names the field that a misspelt one is like.
+func unknownField(err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "json: unknown field ")
+	if !ok {
+		return err
+	}
+	name = strings.Trim(name, `"`)
+	fields := recordFields()
+	if near := nearest(name, fields); near != "" {
+		return fmt.Errorf("unknown field %q; did you mean %q?", name, near)
+	}
+	return fmt.Errorf("unknown field %q; there are %s", name, strings.Join(fields, ", "))
+}
+
+// recordFields are the names of recordJSON's fields.
+func recordFields() (out []string) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[recordJSON]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		out = append(out, name)
+	}
+	return out
 }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -41,8 +45,18 @@ func (t *tlsFlags) dialer(timeout time.Duration) (func(ctx context.Context, netw
 	if err != nil {
 		return nil, err
 	}
-	return (&tls.Dialer{NetDialer: d, Config: cfg}).DialContext, nil
+	secure := &tls.Dialer{NetDialer: d, Config: cfg}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := secure.DialContext(ctx, network, addr)
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+			err = fmt.Errorf("%w: %w", errNoTLS, err)
+		}
+		return conn, err
+	}, nil
 }
+
+// errNoTLS is in the error of a TLS handshake that the other side ended without a word.
+var errNoTLS = errors.New("the other side hung up on a TLS handshake")
 
 func (t *tlsFlags) config() (*tls.Config, error) {
 	cfg := &tls.Config{InsecureSkipVerify: t.insecure, MinVersion: tls.VersionTLS12}

@@ -75,6 +75,7 @@ func (a *app) topicCreate() *cobra.Command {
 	partitions := f.Int32P("partitions", "p", -1, "number of partitions; -1 is the broker's default")
 	replication := f.Int16("replication", -1, "replicas of each partition; -1 is the broker's default")
 	set := f.StringArrayP("set", "c", nil, "setting of the topic, as `KEY=VALUE`; may be repeated")
+	f.Var(f.Lookup("set").Value, "config", "--set, as kafka-topics calls it")
 	completeKeys(cmd, "set", "=", topicKeys)
 	exists := f.Bool("if-not-exists", false, "a topic that exists is no error")
 	dry := f.Bool("dry-run", false, "let the broker check everything and create nothing")
@@ -161,6 +162,8 @@ const dryAlterHelp = "let the broker check everything and change nothing"
 func alterFlags(cmd *cobra.Command, keys keysFor) (set, unset *[]string) {
 	set = cmd.Flags().StringArrayP("set", "c", nil, "set `KEY=VALUE`; may be repeated")
 	unset = cmd.Flags().StringArray("unset", nil, "go back to the default of `KEY`; may be repeated")
+	cmd.Flags().Var(cmd.Flags().Lookup("set").Value, "add-config", "--set, as kafka-configs calls it")
+	cmd.Flags().Var(cmd.Flags().Lookup("unset").Value, "delete-config", "--unset, as kafka-configs calls it")
 	completeKeys(cmd, "set", "=", keys)
 	completeKeys(cmd, "unset", "", keys)
 	return set, unset
@@ -187,6 +190,7 @@ func (a *app) topicAlter() *cobra.Command {
 	f := cmd.Flags()
 	partitions := f.Int32P("partitions", "p", 0, "new total number of partitions, larger than now")
 	set, unset := alterFlags(cmd, topicKeys)
+	f.Var(f.Lookup("set").Value, "config", "--set, as kafka-topics calls it")
 	dry := f.Bool("dry-run", false, dryAlterHelp)
 	return prints(a, cmd, func(ctx context.Context, topics []string) (changeRows, error) {
 		configs, err := alterations(*set, *unset)
