@@ -53,7 +53,7 @@ func (a *app) command() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("data", a.topic(), a.produce(), a.consume(), a.peek(), a.group(), a.txn(), a.config(), a.user())
+	add("data", a.topic(), a.produce(), a.consume(), a.peek(), a.group(), a.txn(), a.config(), a.cluster(), a.user())
 	add("server", a.dev(), a.start())
 	add("tools", a.doctor(), a.debug(), a.version())
 	root.AddCommand(&cobra.Command{Use: "security", Short: "How to reach a Kafka that wants TLS or a password", Long: secureHelp})

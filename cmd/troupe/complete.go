@@ -63,6 +63,13 @@ func completeKeys(cmd *cobra.Command, flag, after string, keys keysFor) {
 	})
 }
 
+// completeWords completes the values of a flag that takes one of a few.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return begunBy(typed, slices.Clone(words)), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
 // begunBy are the words that what was typed begins.
 func begunBy(typed string, words []string) []string {
 	return slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, typed) })

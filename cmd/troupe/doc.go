@@ -5,6 +5,7 @@
 //	troupe topic|produce|consume    work against troupe and against any other Kafka
 //	troupe group|txn|peek           what groups and transactions do there, and moving them by hand
 //	troupe config                   settings of topics, groups and brokers
+//	troupe cluster                  what lies on the brokers' disks
 //	troupe user                     who can log in
 //	troupe doctor                   what a client would see, and what is wrong with it
 //	troupe debug log dump           what is in a log directory

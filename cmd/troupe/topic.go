@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) topic() *cobra.Command {
-	c := noun("topic", "Create, list, describe, alter, trim and delete topics", a.topicCreate(), a.topicList(), a.topicDescribe(), a.topicAlter(), a.topicTrim(), a.topicDelete())
+	c := noun("topic", "Create, list, describe, alter, trim and delete topics", a.topicCreate(), a.topicList(), a.topicDescribe(), a.topicOffsets(), a.topicAlter(), a.topicTrim(), a.topicDelete())
 	c.Aliases = []string{"topics"}
 	return c
 }
@@ -123,6 +123,8 @@ func matcher(expressions []string) (func(string) bool, error) {
 // topicView is what topic describe prints of one topic.
 type topicView struct {
 	topicRow
+	Bytes   int64          `json:"bytes" doc:"on the disks of the partitions' leaders, -1 if unknown"`
+	Copies  int64          `json:"bytes_with_replicas" doc:"on the disks of all replicas, -1 if unknown"`
 	Configs []configRow    `json:"configs" doc:"settings that differ from the default; all of them with --configs"`
 	Parts   []partitionRow `json:"partition_list"`
 }
@@ -136,6 +138,7 @@ type partitionRow struct {
 	Start       int64   `json:"log_start_offset" doc:"first offset that can be read, -1 if unknown"`
 	End         int64   `json:"high_watermark" doc:"exclusive end of what can be read, -1 if unknown"`
 	Stable      int64   `json:"last_stable_offset" doc:"exclusive end of what read_committed sees, -1 if unknown"`
+	Bytes       int64   `json:"bytes" doc:"of the leader's segments, -1 if unknown"`
 	Error       string  `json:"error,omitempty"`
 }
 
@@ -159,18 +162,43 @@ func (v topicView) table() [][]string {
 		{"replication", strconv.Itoa(v.Replication)},
 		{"state", v.state()},
 	}
+	if v.Bytes >= 0 {
+		out = append(out, []string{"size", v.sizeText()})
+	}
 	out = append(out, configLines(v.Configs)...)
 	if len(v.Parts) == 0 {
 		return out
 	}
-	out = append(out, nil, []string{"PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "START", "END", "RECORDS", ""})
+	out = append(out, nil, []string{"PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "START", "END", "RECORDS", "SIZE", ""})
 	for _, p := range v.Parts {
 		out = append(out, []string{
 			decimal(p.Partition), decimal(p.Leader), decimal(p.LeaderEpoch), nodeList(p.Replicas), nodeList(p.ISR),
-			decimal(p.Start), decimal(p.End), p.span(), p.Error,
+			decimal(p.Start), decimal(p.End), p.span(), bytesText(p.Bytes), p.Error,
 		})
 	}
 	return out
+}
+
+func (v topicView) sizeText() string {
+	if v.Copies == v.Bytes {
+		return bytesText(v.Bytes)
+	}
+	return bytesText(v.Bytes) + " (" + bytesText(v.Copies) + " with all replicas)"
+}
+
+// measure adds the sizes. The sum over partitions is unknown if one of them is.
+func (v *topicView) measure(sizes replicaSizes) {
+	unknown := false
+	for i := range v.Parts {
+		p := &v.Parts[i]
+		p.Bytes = sizes.of(v.Topic, p.Partition, p.Leader)
+		unknown = unknown || p.Bytes < 0
+		v.Bytes += p.Bytes
+		v.Copies += sizes.all(v.Topic, p.Partition)
+	}
+	if unknown {
+		v.Bytes, v.Copies = -1, -1
+	}
 }
 
 func (p partitionRow) span() string {
@@ -192,7 +220,7 @@ func nodeList(ids []int32) string {
 
 func (a *app) topicDescribe() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "describe TOPIC...", Short: "Show partitions, offsets and settings of topics",
+		Use: "describe TOPIC...", Short: "Show partitions, offsets, sizes and settings of topics",
 		Args: argCount(1, -1, "the name of at least one topic"), ValidArgsFunction: a.completeTopics,
 	}
 	all := cmd.Flags().Bool("configs", false, allConfigsHelp)
@@ -223,6 +251,7 @@ func describeTopics(ctx context.Context, c *client, topics []string, allConfigs 
 	end, _ := c.admin.ListEndOffsets(ctx, found...) // fails for the reason the first one failed
 	stable, _ := c.admin.ListCommittedOffsets(ctx, found...)
 	configs, configErr := c.admin.DescribeTopicConfigs(ctx, found...)
+	sizes := sizesOf(ctx, c, found)
 	var views topicViews
 	for _, name := range found {
 		v := topicView{topicRow: rowOf(meta[name])}
@@ -235,6 +264,7 @@ func describeTopics(ctx context.Context, c *client, topics []string, allConfigs 
 				Start: offsetIn(start, name, p.Partition), End: offsetIn(end, name, p.Partition), Stable: offsetIn(stable, name, p.Partition),
 			})
 		}
+		v.measure(sizes)
 		views = append(views, v)
 	}
 	return views, errors.Join(missing, err, configErr)
