@@ -143,12 +143,15 @@ func TestRangesWithAnEndEnd(t *testing.T) {
 	for args, want := range map[string]string{
 		"-o 1:3": "b c", "-o 100:200 -e": "", "-o 3:200 -e": "d e", "-o :200 -e": "a b c d e", "-o -2 -e": "d e", "-o -2:end": "d e", "-o +1:+2": "b", "-o end -e": "", "--tail=2 -e": "d e",
 		"-o 4:2": "", "-o 2:2": "", "-o @-1h:end": "a b c d e", "-o @-1h:1d -e": "a b c d e", "-o @1:2": "", "-o 3: -e": "d e", "-o start:+100 -e": "a b c d e", "-n 2": "a b",
-		"-o s@-1h -o e@-1s -e": "", "-g g -e": "a b c d e", "-g h -e -o end": "", "-g g -e --protocol consumer": "", "-g i -e --protocol consumer": "a b c d e",
+		"-o s@-1h -o e@-1s -e": "", "-g g -e": "a b c d e", "-g h -e -o end": "", "-g i -e --protocol consumer": "a b c d e",
 	} {
 		stdout, stderr, code := within(t, 20*time.Second, "", "consume t "+args+b)
 		if got := strings.Join(strings.Fields(stdout), " "); code != 0 || got != want && args != "-o s@-1h -o e@-1s -e" {
 			t.Errorf("%s: exit %d, %q, want %q; %s", args, code, got, want, stderr)
 		}
+	}
+	if stdout, stderr, code := within(t, 20*time.Second, "", "consume t -g g -e --protocol consumer"+b); code != 0 || stdout != "" { // read before
+		t.Errorf("exit %d, %q; %s", code, stdout, stderr)
 	}
 }
 
