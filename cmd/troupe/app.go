@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // app is one run of the command line: the shell around it and the flags every command shares.
@@ -17,6 +18,12 @@ type app struct {
 	quiet   bool
 	tls     tlsFlags
 	sasl    saslFlags
+
+	connection connectionFlags
+	cmd        *cobra.Command // what runs, once it is known
+	settled    bool           // the flags have what -X, files and profiles say
+	completing bool           // for the tab key: nobody is asked anything
+	options    []kgo.Opt      // of properties that are no flag
 }
 
 // command builds the tree. It does no IO.
@@ -29,6 +36,8 @@ func (a *app) command() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          onlySubcommands,
+
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.settleFor(cmd) },
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -43,6 +52,9 @@ func (a *app) command() *cobra.Command {
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no summaries on standard error")
 	a.tls.register(f)
 	a.sasl.register(f)
+	a.connection.register(f)
+	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	_ = root.RegisterFlagCompletionFunc("property", completeProperties)
 	f.VisitAll(func(flag *pflag.Flag) { flag.Hidden = strings.Contains(secureFlags, "--"+flag.Name+" ") })
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Server:"}, &cobra.Group{ID: "data", Title: "Data and topics (any Kafka):"}, &cobra.Group{ID: "tools", Title: "Tools:"})
 	root.SetHelpCommandGroupID("tools")
@@ -55,7 +67,7 @@ func (a *app) command() *cobra.Command {
 	}
 	add("data", a.topic(), a.produce(), a.consume(), a.peek(), a.group(), a.txn(), a.config(), a.cluster(), a.user())
 	add("server", a.dev(), a.start())
-	add("tools", a.doctor(), a.debug(), a.version())
+	add("tools", a.profile(), a.doctor(), a.debug(), a.version())
 	root.AddCommand(&cobra.Command{Use: "security", Short: "How to reach a Kafka that wants TLS or a password", Long: secureHelp})
 	return root
 }
@@ -69,8 +81,12 @@ const secureHelp = `Flags of every command that talks to a broker:
   --tls-ca FILE          trust the authorities in this PEM file
   --tls-cert FILE        show this client certificate, with its --tls-key FILE
   --tls-skip-verify      believe any certificate
-  --user NAME            authenticate; the password is --password, else the first line of --password-file FILE, else $TROUPE_PASSWORD
-  --sasl-mechanism M     SCRAM-SHA-256 (default), SCRAM-SHA-512 or PLAIN`
+  --user NAME            authenticate; the password is --password, else the first line of --password-file FILE, else $TROUPE_PASSWORD,
+                         else asked for on a terminal
+  --sasl-mechanism M     SCRAM-SHA-256 (default), SCRAM-SHA-512 or PLAIN
+
+The same from elsewhere: -X KEY=VALUE and --config FILE take the properties of Kafka's own clients ('troupe profile properties' lists them),
+and 'troupe profile create NAME' saves a connection. 'troupe profile --help' says which of them wins.`
 
 // noun is a command that only has sub-commands.
 func noun(use, short string, subs ...*cobra.Command) *cobra.Command {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -26,7 +27,7 @@ func (a *app) connect(ctx context.Context, more ...kgo.Opt) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	auth, err := a.sasl.mechanism(a.getenv)
+	auth, err := a.mechanism()
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (a *app) connect(ctx context.Context, more ...kgo.Opt) (*client, error) {
 	if auth != nil {
 		opts = append(opts, kgo.SASL(auth))
 	}
-	cl, err := kgo.NewClient(append(opts, more...)...)
+	cl, err := kgo.NewClient(slices.Concat(opts, a.options, more)...)
 	if err != nil {
 		return nil, usage("", "%v", err)
 	}

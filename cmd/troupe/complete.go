@@ -30,6 +30,10 @@ func (a *app) completeFrom(cmd *cobra.Command, list func(context.Context, *clien
 	}
 	ctx, cancel := context.WithTimeout(ctx, completionBudget)
 	defer cancel()
+	a.completing, a.quiet = true, true
+	if a.settleFor(cmd) != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	a.timeout = completionBudget
 	c, err := a.connect(ctx)
 	if err != nil {
@@ -68,6 +72,14 @@ func completeWords(cmd *cobra.Command, flag string, words ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return begunBy(typed, slices.Clone(words)), cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// completeProperties completes the names of client properties.
+func completeProperties(_ *cobra.Command, _ []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+	for _, name := range propertyNames() {
+		words = append(words, name+"=")
+	}
+	return begunBy(typed, words), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // begunBy are the words that what was typed begins.

@@ -108,7 +108,7 @@ func (d *doctor) checkCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.how, err = d.app.sasl.mechanism(d.app.getenv); err != nil {
+	if d.how, err = d.app.mechanism(); err != nil {
 		return err
 	}
 	var first *kmsg.MetadataResponse

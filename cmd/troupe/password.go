@@ -19,8 +19,8 @@ func (a *app) newPassword(file string) (string, error) {
 	if file != "" {
 		return passwordFile(file)
 	}
-	in, ok := a.in.(*os.File)
-	if !a.inTTY || !a.errTTY || !ok {
+	in, ok := a.terminalInput()
+	if !ok {
 		return firstLine(a.in, "standard input")
 	}
 	first, err := a.typed(in, "Password: ")
@@ -35,6 +35,12 @@ func (a *app) newPassword(file string) (string, error) {
 		err = usage("", "the password is empty")
 	}
 	return first, err
+}
+
+// terminalInput is the terminal on which somebody can type a password.
+func (a *app) terminalInput() (*os.File, bool) {
+	in, ok := a.in.(*os.File)
+	return in, ok && a.inTTY && a.errTTY
 }
 
 func (a *app) typed(in *os.File, prompt string) (string, error) {
