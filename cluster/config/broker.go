@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,7 +19,7 @@ type Broker struct {
 	Rack           string     // empty: none
 	Listeners      []Listener // never empty; those for clients
 	NotServed      []Listener // of listeners: those that Kafka keeps for controllers
-	Advertised     []Listener // what clients are told; of a listener that is not among them, the address by which they reached it
+	Advertised     []Listener // what clients are told; of a listener that is not among them the address, of port 0 the port, by which they reached it
 	LogDirs        []string   // never empty, all different
 	MetadataLogDir string     // one of LogDirs unless configured elsewhere
 	HTTPListener   string     // host:port; empty: none
@@ -65,6 +66,9 @@ func NewBroker(v Values) (*Broker, error) {
 	b.topics()
 	b.sockets()
 	b.intervals()
+	if err := b.soleVoter(); err != nil {
+		return nil, err
+	}
 	if err := b.directories(); err != nil {
 		return nil, err
 	}
@@ -86,6 +90,18 @@ func (v *Values) check() error {
 			if err := k.Check(e.Value); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// soleVoter refuses a voter of the metadata quorum that is another node: Kafka's would join it, and this one would found a cluster.
+// Source: KafkaConfig.validateControllerQuorumVotersMustContainNodeIdForKRaftController.
+func (b *Broker) soleVoter() error {
+	const key = "controller.quorum.voters"
+	for _, voter := range b.List(key) {
+		if id, _, _ := strings.Cut(voter, "@"); id != fmt.Sprint(b.NodeID) {
+			return unhonoured(key, fmt.Sprintf("%s=%s cannot be honoured: it does not name this node, whose node.id is %d, and there is one node to a cluster yet", key, voter, b.NodeID))
 		}
 	}
 	return nil
@@ -148,11 +164,17 @@ func (b *Broker) listeners() (err error) {
 		return &Invalid{Key: "listeners", Value: text, Reason: "At least one listener for clients is needed; those in controller.listener.names are not served to them"}
 	}
 	for _, l := range b.Listeners {
+		if strings.HasSuffix(l.Protocol, "SSL") {
+			return unhonoured("listeners", l.String()+" cannot be honoured: "+l.Protocol+" is not served yet; PLAINTEXT and SASL_PLAINTEXT are")
+		}
 		if l.Authenticates() {
 			if err := b.checkSasl(l); err != nil {
 				return err
 			}
 		}
+	}
+	if err := b.checkListenerNames(); err != nil {
+		return err
 	}
 	return b.advertise(b.String("advertised.listeners"), protocolMap)
 }
@@ -195,7 +217,7 @@ func (b *Broker) advertise(text, protocolMap string) error {
 		return nil
 	}
 	for _, l := range b.Listeners {
-		if !wildcard(l.Host) && l.Port != 0 {
+		if !wildcard(l.Host) {
 			b.Advertised = append(b.Advertised, l)
 		}
 	}
@@ -205,7 +227,7 @@ func (b *Broker) advertise(text, protocolMap string) error {
 // wildcard reports whether a host stands for every address of the machine.
 func wildcard(host string) bool {
 	addr, err := netip.ParseAddr(host)
-	return host == "" || err == nil && addr.IsUnspecified()
+	return host == "" || err == nil && addr.Unmap().IsUnspecified()
 }
 
 func (b *Broker) advertisable(a Listener) error {
@@ -255,27 +277,52 @@ func (b *Broker) List(name string) []string { return b.get(name).list }
 // Duration reads a number of milliseconds; negative is -1.
 func (b *Broker) Duration(name string) time.Duration { return milliseconds(b.Int(name)) }
 
-// Warnings says which static settings are unknown, were removed from Kafka, or are accepted without effect.
+// Warnings says which static settings are unknown, were removed from Kafka, or are accepted without effect; the last in one line.
 func (b *Broker) Warnings() []Warning {
 	var out []Warning
 	for _, l := range b.NotServed {
 		out = append(out, Warning{"controller.listener.names", "listener " + l.String() + " is not opened: Kafka keeps it for controllers, and this node is its own"})
 	}
+	var idle []string
 	for _, e := range b.values.Static {
 		k, ok := BrokerKey(e.Key)
-		switch {
-		case !ok:
-			out = append(out, Warning{e.Key, unknown(e.Key, brokerTable).Error() + "; it is ignored"})
-		case k.Name == "default.replication.factor" && b.Int(k.Name) > 1:
-			out = append(out, Warning{e.Key, e.Key + "=" + e.Value + " and one node: topics that do not ask for replication factor 1 themselves are refused"})
-		case k.Name == "min.insync.replicas" && b.Int(k.Name) > 1:
-			out = append(out, Warning{e.Key, e.Key + "=" + e.Value + " and one node: records with acks=all are refused"})
-		case e.Key != k.Name && k.Enforced && !slices.Contains(perListener, k.Name):
-			out = append(out, Warning{e.Key, e.Key + " has no effect: " + k.Name + " is for all listeners together"})
-		case k.Name == "log.cleaner.threads" && b.Int(k.Name) > 1:
-			out = append(out, Warning{e.Key, e.Key + "=" + e.Value + " is as 1: one log is compacted at a time"})
-		case !k.Enforced && e.Value != k.Default:
-			out = append(out, Warning{e.Key, e.Key + " is accepted and described, but has no effect in troupe"})
+		if ok && k.Effect() == NoEffect && e.Value != k.Default {
+			idle = append(idle, e.Key)
+		}
+		if text := b.warning(e, k); text != "" {
+			out = append(out, Warning{e.Key, text})
+		}
+	}
+	if len(idle) > 0 {
+		out = append(out, Warning{strings.Join(idle, ","), "accepted and described, but without effect in troupe: " + strings.Join(idle, ", ")})
+	}
+	return out
+}
+
+// warning is what to say of one static setting, or nothing. k is nil if there is no such key.
+func (b *Broker) warning(e protocol.ConfigEntry, k *Key) string {
+	switch {
+	case k == nil:
+		return unknown(e.Key, brokerTable).Error() + "; it is ignored"
+	case k.Name == "default.replication.factor" && b.Int(k.Name) > 1:
+		return e.Key + "=" + e.Value + " and one node: topics that do not ask for replication factor 1 themselves are refused"
+	case k.Name == "min.insync.replicas" && b.Int(k.Name) > 1:
+		return e.Key + "=" + e.Value + " and one node: records with acks=all are refused"
+	case e.Key != k.Name && k.Enforced && !slices.Contains(perListener, k.Name):
+		return e.Key + " has no effect: " + k.Name + " is for all listeners together"
+	case k.Name == "log.cleaner.threads" && b.Int(k.Name) > 1:
+		return e.Key + "=" + e.Value + " is as 1: one log is compacted at a time"
+	}
+	return ""
+}
+
+// Unhonoured says which settings, stored while running by a version that took them, would be refused now. They stay as they were, without
+// effect: refusing the start would leave no way to take them back.
+func Unhonoured(stored []protocol.ConfigEntry) (out []Warning) {
+	for _, e := range stored {
+		var invalid *Invalid
+		if err := ValidateBroker(e.Key, e.Value); errors.As(err, &invalid) && invalid.Unhonoured {
+			out = append(out, Warning{e.Key, "a stored setting has no effect: " + err.Error()})
 		}
 	}
 	return out

@@ -23,6 +23,9 @@
 //     calls a static value "default"; here the source is the true one.
 //   - node.id has a default (Kafka demands one), and log.dir is not under /tmp.
 //   - A key that is accepted but not enforced says so in its documentation (Key.Documentation), and setting it gives a Warning.
+//   - A value that restricts somebody and cannot be honoured is refused (Key.Restricts), at start and over the wire; one that an earlier
+//     version stored stays without effect and gives a Warning (Unhonoured), since a node that does not start cannot take it back.
+//   - inter.broker.listener.name keeps no listener from clients: Kafka serves them by it too. controller.listener.names does.
 //   - Internal keys of plug-in classes have null or empty defaults: there are no Java classes to name.
 //
 // Source: KIP-226, KIP-248, KIP-339, KIP-524; KafkaConfig, LogConfig, ServerTopicConfigSynonyms, DynamicBrokerConfig, ConfigHelper.

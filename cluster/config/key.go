@@ -103,7 +103,7 @@ func (k *Key) restricts(name, text string) error {
 	if k.Sensitive() {
 		text = "[hidden]"
 	}
-	return &Invalid{Key: k.Name, Conflict: true, Reason: name + "=" + text + " cannot be honoured: " + k.Restricts}
+	return unhonoured(k.Name, name+"="+text+" cannot be honoured: "+k.Restricts)
 }
 
 // harmless reports whether a value of a key that restricts does not.
@@ -175,20 +175,29 @@ func find(table []Key, name string) (*Key, bool) {
 	return &table[i], true
 }
 
+// saslMechanisms are Kafka's, as keys of one listener name them.
+var saslMechanisms = []string{"gssapi", "oauthbearer", "plain", "scram-sha-256", "scram-sha-512"}
+
 // listenerOverride cuts listener.name.<listener>. off, and the SASL mechanism after it if the rest begins with one.
 func listenerOverride(name string) (base string, ok bool) {
-	rest, ok := strings.CutPrefix(name, "listener.name.")
+	_, rest, ok := cutListener(name)
 	if !ok {
-		return "", false
-	}
-	if _, rest, ok = strings.Cut(rest, "."); !ok {
 		return "", false
 	}
 	if _, found := find(brokerTable, rest); found {
 		return rest, true
 	}
-	_, rest, ok = strings.Cut(rest, ".")
-	return rest, ok
+	mechanism, rest, ok := strings.Cut(rest, ".")
+	return rest, ok && slices.Contains(saslMechanisms, strings.ToLower(mechanism))
+}
+
+// cutListener takes a key of one listener apart.
+func cutListener(name string) (listener, rest string, ok bool) {
+	rest, ok = strings.CutPrefix(name, "listener.name.")
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, ".")
 }
 
 // removed are prefixes of keys that Kafka had before 4.0. In server.properties they are ignored with a warning.

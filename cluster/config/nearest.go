@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // nameLengthMax bounds the work on names from the wire.
 const nameLengthMax = 100
@@ -21,9 +24,13 @@ func nearest(name string, table []Key) string {
 }
 
 // Foreign reports whether a name that is no key's resembles none either: it belongs to somebody else, who keeps settings in the same file.
-// Of the family of a known key (its first word), whatever is like one may be meant for it; of another, only what is a letter or two off.
+// Of the family of a known key (its first word), whatever is like one may be meant for it; of another, only what is a few letters off. What is under
+// listener.name. is always meant for a listener, what begins with a whole key (ssl.client.authentication) for that.
 func Foreign(name string) bool {
 	near := nearest(name, brokerTable)
+	if strings.HasPrefix(name, "listener.name.") || slices.ContainsFunc(brokerTable, func(k Key) bool { return strings.Contains(k.Name, ".") && strings.HasPrefix(name, k.Name) }) {
+		return false
+	}
 	if near == "" {
 		return true
 	}
@@ -35,6 +42,15 @@ func Foreign(name string) bool {
 	}
 	return distance(name, near, foreignFrom) >= foreignFrom
 }
+
+// Misspelt reports whether a name that is no key's is a letter or two off one.
+func Misspelt(name string) bool {
+	near := nearest(name, brokerTable)
+	return near != "" && distance(name, near, misspeltTo+1) <= misspeltTo
+}
+
+// misspeltTo is how far from the nearest key a name surely is a misspelling of it.
+const misspeltTo = 2
 
 // foreignFrom is how far from the nearest key a name of another family is no misspelling of it.
 const foreignFrom = 4

@@ -43,6 +43,19 @@ func TestWhatRestrictsAndCannotBeHonouredIsRefused(t *testing.T) {
 		{"controller.quorum.bootstrap.servers", "localhost:9093", false},
 		{"max.connections.per.ip.overrides", "gateway.example:7", true},
 		{"max.connections.per.ip.overrides", "192.0.2.1:7,[2001:db8::1]:8", false},
+		{"zookeeper.connect", "zk1:2181,zk2:2181/kafka", true},
+		{"zookeeper.connect", "localhost:2181/kafka", false},
+		{"zookeeper.connect", "[::1]:2181", false},
+		{"zookeeper.session.timeout.ms", "6000", true}, // gone, and passed over by whoever reads files
+		{"host.name", "127.0.0.1", true},
+		{"host.name", "0.0.0.0", false},
+		{"quota.producer.default", "1000", true},
+		{"quota.consumer.default", "9223372036854775807", false},
+		{"config.providers", "file", true},
+		{"listener.name.EXTERNAL.sasl.enabled.mechanisms", "SCRAM-SHA-256", true},
+		{"listener.name.external.SCRAM-SHA-256.connections.max.reauth.ms", "5", true},
+		{"listener.name.external.scram-sha-25.connections.max.reauth.ms", "5", true},
+		{"listener.name.external.scram-sha-256.connections.max.reauth.ms", "5", false},
 		{"num.io.threads", "16", false},
 		{"ssl.keystore.password", "secret", false},
 	} {
@@ -50,7 +63,7 @@ func TestWhatRestrictsAndCannotBeHonouredIsRefused(t *testing.T) {
 		if (err != nil) != c.refused {
 			t.Errorf("%s=%s: %v", c.key, c.value, err)
 		}
-		if k, _ := BrokerKey(c.key); k.Update == ClusterWide {
+		if k, ok := BrokerKey(c.key); ok && k.Update == ClusterWide {
 			if err := ValidateDynamicBroker(c.key, c.value, true); (err != nil) != c.refused {
 				t.Errorf("%s=%s over the wire: %v", c.key, c.value, err)
 			}
@@ -80,11 +93,6 @@ func TestKeysThatSoundLikeARestrictionHaveAnEffect(t *testing.T) {
 			if strings.Contains(k.Name, word) && !strings.HasPrefix(k.Name, "sasl.oauthbearer.") {
 				t.Errorf("%s has no effect, and sounds like %q", k.Name, word)
 			}
-		}
-	}
-	for _, k := range BrokerKeys() {
-		if k.Enforced && k.Restricts != "" {
-			t.Errorf("%s is enforced and refused", k.Name)
 		}
 	}
 }
@@ -126,7 +134,8 @@ func TestAListenerWithAHostAdvertisesIt(t *testing.T) {
 		{"PLAINTEXT://:9092", "", ""},
 		{"PLAINTEXT://0.0.0.0:9092", "", ""},
 		{"PLAINTEXT://[::]:9092", "", ""},
-		{"PLAINTEXT://broker.example:0", "", ""},
+		{"PLAINTEXT://[::ffff:0.0.0.0]:9092", "", ""},
+		{"PLAINTEXT://broker.example:0", "", "PLAINTEXT://broker.example:0"},
 		{"A://a.example:1,B://:2", "", "A://a.example:1"},
 		{"PLAINTEXT://10.0.0.1:9092", "PLAINTEXT://public.example:9999", "PLAINTEXT://public.example:9999"},
 	} {
@@ -145,6 +154,7 @@ func TestForeignKeysAreToldFromMisspeltOnes(t *testing.T) {
 	for name, foreign := range map[string]bool{
 		"confluent.support.metrics.enable": true, "confluent.license.topic.replication.factor": true, "kafka.rest.enable": true, "my.plugin.url": true,
 		"log.retention.houres": false, "lisetners": false, "num_partitions": false, "listeners.": false, "authorizer.class": false, "nmu.io.threads": false,
+		"ssl.client.authentication": false, "listener.name.a.oauth.valid.issuer.uri": false,
 	} {
 		if got := Foreign(name); got != foreign {
 			t.Errorf("%s: foreign is %v", name, got)
@@ -160,6 +170,73 @@ func TestOneNodeIsSaidAtStart(t *testing.T) {
 	for _, want := range []string{"default.replication.factor=3", "min.insync.replicas=2", "listener.name.a.socket.request.max.bytes"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%s is not said:\n%s", want, all)
+		}
+	}
+}
+
+// What is refused together, not key by key.
+func TestANodeThatWouldBeAnotherDoesNotStart(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		pairs []string
+		want  string // part of the error, empty for none
+	}{
+		{"the only voter is another node", []string{"node.id", "2", "controller.quorum.voters", "1@a:9093"}, "does not name this node"},
+		{"the only voter is this node", []string{"node.id", "2", "controller.quorum.voters", "2@a:9093"}, ""},
+		{"by its older name", []string{"broker.id", "3", "controller.quorum.voters", "3@a:9093"}, ""},
+		{"TLS", []string{"listeners", "SSL://:1"}, "SSL is not served yet"},
+		{"TLS and login", []string{"listeners", "PLAINTEXT://:1,SASL_SSL://:2"}, "SASL_SSL is not served yet; PLAINTEXT and SASL_PLAINTEXT are"},
+		{"TLS of controllers", []string{"listeners", "PLAINTEXT://:1,SSL://:2", "controller.listener.names", "SSL"}, ""},
+		{"a listener that there is not", []string{"listeners", "CLIENT://:1", "listener.security.protocol.map", "CLIENT:SASL_PLAINTEXT", "listener.name.cleint.sasl.enabled.mechanisms", "SCRAM-SHA-512"}, "no listener CLEINT"},
+		{"one of other nodes", []string{"listeners", "CLIENT://:1", "listener.security.protocol.map", "CLIENT:SASL_PLAINTEXT,X:PLAINTEXT", "listener.name.x.connections.max.reauth.ms", "5"}, ""},
+	} {
+		_, err := NewBroker(Values{Static: entries(c.pairs...)})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+}
+
+func TestATokenIsAsLongAsItsListenerAllows(t *testing.T) {
+	b := broker(t, "listeners", "A://:1,B://:2", "listener.security.protocol.map", "A:SASL_PLAINTEXT,B:SASL_PLAINTEXT", "listener.name.a.sasl.server.max.receive.size", "2000")
+	if a, b := b.TokenMax("A"), b.TokenMax("B"); a != 2000 || b != 524288 {
+		t.Errorf("%d and %d", a, b)
+	}
+}
+
+// What an earlier version stored does not keep a node from starting, and is said.
+func TestStoredSettingsThatAreRefusedNowAreSaid(t *testing.T) {
+	stored := entries("listener.name.external.max.connections", "10", "num.io.threads", "4", "max.connections.per.ip", "5")
+	if _, err := NewBroker(Values{Default: stored}); err != nil {
+		t.Error(err)
+	}
+	if got := Unhonoured(stored); len(got) != 1 || got[0].Key != "listener.name.external.max.connections" || !strings.Contains(got[0].Text, "has no effect") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Every key says what it does, and says it where it is described.
+func TestEveryKeyHasAnEffect(t *testing.T) {
+	said := map[Effect]string{NoEffect: "without effect in troupe", Refused: "Refused if it restricts: "}
+	for _, table := range [][]Key{TopicKeys(), BrokerKeys(), GroupKeys()} {
+		for _, k := range table {
+			if k.Enforced && k.Restricts != "" {
+				t.Errorf("%s is enforced and refused", k.Name)
+			}
+			if k.Harmless.ok != nil && k.Restricts == "" {
+				t.Errorf("%s has harmless values, and others that nobody refuses", k.Name)
+			}
+			for effect, words := range said {
+				if got := strings.Contains(k.Documentation(), words); got != (k.Effect() == effect) {
+					t.Errorf("%s, %s: %s", k.Name, k.Effect(), k.Documentation())
+				}
+			}
+			if k.Restricts == "" {
+				continue
+			}
+			if err := k.restricts(k.Name, k.Default); err != nil && !k.Null && k.Name != "allow.everyone.if.no.acl.found" {
+				t.Errorf("its default restricts: %v", err)
+			}
 		}
 	}
 }

@@ -27,17 +27,46 @@ func (b *Broker) forListener(listener, mechanism, name string) value {
 }
 
 // perListener are the keys that forListener reads.
-var perListener = []string{"sasl.enabled.mechanisms", "connections.max.reauth.ms"}
+var perListener = []string{"sasl.enabled.mechanisms", "sasl.server.max.receive.size", "connections.max.reauth.ms"}
 
 // listenerLimits are limits that Kafka keeps for single listeners too.
 var listenerLimits = []string{"max.connections", "max.connection.creation.rate"}
 
-// forOneListener refuses a limit that is kept for all listeners together and not for one.
+// forOneListener refuses, of the keys of one listener, a limit that is kept for all listeners together, and a name in upper case, which is
+// nobody's: Kafka looks under names in lower case only. Source: ListenerName.configPrefix, saslMechanismConfigPrefix.
 func forOneListener(name string, k *Key) error {
-	if name == k.Name || !slices.Contains(listenerLimits, k.Name) {
+	switch {
+	case name == k.Name:
 		return nil
+	case slices.Contains(listenerLimits, k.Name):
+		return unhonoured(name, name+" cannot be honoured: "+k.Name+" is kept for all listeners together; set it without listener.name")
+	case name != strings.ToLower(name):
+		return unhonoured(name, name+" would have no effect: after listener.name the listener stands in lower case; did you mean "+strings.ToLower(name)+"?")
 	}
-	return &Invalid{Key: name, Conflict: true, Reason: name + " cannot be honoured: " + k.Name + " is kept for all listeners together; set it without listener.name"}
+	return nil
+}
+
+// checkListenerNames refuses what was set for a listener that there is not, of what is kept for single ones.
+func (b *Broker) checkListenerNames() error {
+	for _, e := range b.values.Static {
+		k, ok := BrokerKey(e.Key)
+		listener, _, one := cutListener(e.Key)
+		if ok && one && slices.Contains(perListener, k.Name) && !b.named(listener) {
+			return unhonoured(e.Key, e.Key+" would have no effect: listeners and listener.security.protocol.map name no listener "+strings.ToUpper(listener))
+		}
+	}
+	return nil
+}
+
+// named reports whether there is a listener of that name, or a protocol for one that other nodes may have.
+func (b *Broker) named(listener string) bool {
+	for _, l := range slices.Concat(b.Listeners, b.NotServed) {
+		if strings.EqualFold(l.Name, listener) {
+			return true
+		}
+	}
+	_, err := protocolOf(listener, b.String("listener.security.protocol.map"))
+	return err == nil
 }
 
 // SaslMechanisms are those that a listener offers.
@@ -54,6 +83,11 @@ func (b *Broker) SaslMechanisms(listener string) (out []protocol.ScramMechanism)
 // SessionMax is after how long a client of the listener must authenticate again; 0 is never.
 func (b *Broker) SessionMax(listener string, m protocol.ScramMechanism) time.Duration {
 	return max(0, milliseconds(b.forListener(listener, m.String(), "connections.max.reauth.ms").number))
+}
+
+// TokenMax is the longest token of a login that the listener takes, in bytes.
+func (b *Broker) TokenMax(listener string) int32 {
+	return int32(b.forListener(listener, "", "sasl.server.max.receive.size").number)
 }
 
 // checkSasl refuses a listener by which nobody could log in, or not in the way its owner believes.

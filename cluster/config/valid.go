@@ -91,6 +91,12 @@ type Invalid struct {
 	Key, Value, Reason string
 	Unknown            bool // no such key
 	Conflict           bool // whatever the value: Reason says it all
+	Unhonoured         bool // Kafka would do it, and troupe cannot: somebody would count on it in vain
+}
+
+// unhonoured refuses what somebody would count on in vain.
+func unhonoured(key, reason string) error {
+	return &Invalid{Key: key, Conflict: true, Unhonoured: true, Reason: reason}
 }
 
 func (e *Invalid) Error() string {
@@ -187,6 +193,9 @@ func ValidateTopic(name, text string) error {
 // ValidateBroker checks one broker setting, key and value, for server.properties. What restricts somebody and cannot be honoured is refused.
 func ValidateBroker(name, text string) error {
 	k, ok := BrokerKey(name)
+	if gone, is := outsideKey(name); is {
+		k, ok = gone, true
+	}
 	if !ok {
 		return unknown(name, brokerTable)
 	}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,13 +186,23 @@ func (d *decider) checkSettings(r protocol.AlterResource, has, will []protocol.C
 			continue // was right when it was made
 		}
 		if err := config.ValidateDynamicBroker(e.Key, e.Value, r.Name == ""); err != nil {
-			return fault(protocol.InvalidRequest, err.Error())
+			return brokerFault(err)
 		}
 	}
 	if _, err := config.NewBroker(d.valuesWith(r.Name, will)); err != nil {
-		return fault(protocol.InvalidRequest, err.Error())
+		return brokerFault(err)
 	}
 	return protocol.Fault{}
+}
+
+// brokerFault refuses a setting of a broker: as Kafka with INVALID_REQUEST, but what Kafka would take with INVALID_CONFIG.
+// Source: ConfigAdminManager.validateBrokerConfigChange.
+func brokerFault(err error) protocol.Fault {
+	var invalid *config.Invalid
+	if errors.As(err, &invalid) && invalid.Unhonoured {
+		return fault(protocol.InvalidConfig, err.Error())
+	}
+	return fault(protocol.InvalidRequest, err.Error())
 }
 
 // valuesWith are the settings that would be in force on a broker, or on this one for the cluster-wide defaults. Static settings of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -145,7 +146,7 @@ func (n *Node) spawn() (err error) {
 	n.groups = group.NewDirectory(n.settings.NodeID, n.system, n.images)
 	n.server = api.NewServer(api.Config{
 		NodeID: n.settings.NodeID, System: n.system, Clock: n.env.Clock, Rand: n.env.Rand, Table: n.table, Images: n.images,
-		Controller: func() actors.PID { return n.control }, Settings: n.apiSettings, Advertised: advertised(n.settings), Static: n.settings.Values().Static,
+		Controller: func() actors.PID { return n.control }, Settings: n.apiSettings, Static: n.settings.Values().Static,
 		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), LoginFailures: &kafka.LoginFailures{}, Logger: n.log,
 	})
 	n.metrics = httpd.NewMetrics(n.sources())
@@ -215,6 +216,10 @@ func (n *Node) recovered(tp protocol.TopicPartition, r storage.Recovered) {
 
 func (n *Node) becameReady() {
 	n.ready.Store(true)
+	img := n.images.Load()
+	for _, w := range config.Unhonoured(slices.Concat(img.DefaultBrokerConfig(), img.BrokerConfig(n.settings.NodeID))) {
+		n.log.Warn(w.Text, slog.String("key", w.Key))
+	}
 	if n.config.Ready != nil {
 		n.config.Ready()
 	}
@@ -296,7 +301,7 @@ func (n *Node) inForce() *resolved {
 	}
 	r := &resolved{img, api.Settings{
 		AutoCreateTopicsEnable: b.AutoCreateTopics, FetchMaxBytes: int32(b.FetchMaxBytes),
-		MaxRequestPartitionSizeLimit: int32(b.Int("max.request.partition.size.limit")),
+		MaxRequestPartitionSizeLimit: int32(b.Int("max.request.partition.size.limit")), Advertised: advertised(b),
 	}, partition.CleanerConfig{
 		Disabled: !b.Bool("log.cleaner.enable") || b.Int("log.cleaner.threads") == 0, Backoff: b.Duration("log.cleaner.backoff.ms"),
 		MapBytes: b.Int("log.cleaner.dedupe.buffer.size"), MapFactor: b.Float("log.cleaner.io.buffer.load.factor"),

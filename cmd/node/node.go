@@ -158,16 +158,13 @@ func (n *Node) bounds() bounds {
 
 // serveKafka opens one listener on every address its host stands for.
 func (n *Node) serveKafka(ctx context.Context, l config.Listener, b bounds) error {
-	authentication, err := n.authentication(l)
-	if err != nil {
-		return err
-	}
+	authentication := n.authentication(l)
 	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
 		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
 			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
 			Admission: b.admission, Replies: b.replies, Memory: b.memory, Lobby: b.lobby,
 			SendBuffer: n.settings.SocketSendBufferBytes, ReceiveBuffer: n.settings.SocketReceiveBufferBytes,
-			Authentication: authentication, TokenMaxBytes: int32(n.settings.Int("sasl.server.max.receive.size")),
+			Authentication: authentication, TokenMaxBytes: n.settings.TokenMax(l.Name),
 		})
 		if err != nil {
 			return nil, err
@@ -180,12 +177,9 @@ func (n *Node) serveKafka(ctx context.Context, l config.Listener, b bounds) erro
 }
 
 // authentication is what a listener wants of its clients; nil is nothing.
-func (n *Node) authentication(l config.Listener) (*api.Authentication, error) {
-	if l.Protocol != "PLAINTEXT" && l.Protocol != "SASL_PLAINTEXT" {
-		return nil, &ListenError{"listeners", l.String(), fmt.Errorf("%s is not served yet; PLAINTEXT and SASL_PLAINTEXT are", l.Protocol)}
-	}
+func (n *Node) authentication(l config.Listener) *api.Authentication {
 	if !l.Authenticates() {
-		return nil, nil
+		return nil
 	}
 	if len(n.images.Load().ScramUsers()) == 0 {
 		n.log.Warn("nobody can log in yet: make the first user over a PLAINTEXT listener, with troupe user create", slog.String("listener", l.Name))
@@ -194,7 +188,7 @@ func (n *Node) authentication(l config.Listener) (*api.Authentication, error) {
 	for _, m := range n.settings.SaslMechanisms(l.Name) {
 		out.Mechanisms = append(out.Mechanisms, api.Mechanism{Scram: m, SessionMax: n.settings.SessionMax(l.Name, m)})
 	}
-	return out, nil
+	return out
 }
 
 // Stop ends the node: what is under way is answered, everything is flushed and closed, the directories are given up. After the end of

@@ -115,12 +115,3 @@ func TestLargeRequestsComeAfterAuthentication(t *testing.T) {
 		}
 	}
 }
-
-func TestListenersThatAreNotServedAreNamed(t *testing.T) {
-	_, err := Start(t.Context(), osenv.New(), Config{Version: "test", Settings: settings(t,
-		protocol.ConfigEntry{Key: "log.dirs", Value: t.TempDir()}, protocol.ConfigEntry{Key: "http.listener"}, protocol.ConfigEntry{Key: "listeners", Value: "SASL_SSL://127.0.0.1:20654"})})
-	var listen *ListenError
-	if !errors.As(err, &listen) || !strings.Contains(err.Error(), "SASL_SSL is not served yet; PLAINTEXT and SASL_PLAINTEXT are") {
-		t.Error(err)
-	}
-}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,7 +31,7 @@ func TestAllBadSettingsAreNamedAtOnce(t *testing.T) {
 func TestEnvironmentSetsKeys(t *testing.T) {
 	environ := []string{
 		"KAFKA_NUM_PARTITIONS=3", "TROUPE_NUM_PARTITIONS=4", "KAFKA_CFG_LOG_DIRS=/a", "KAFKA_HEAP_OPTS=-Xmx1G", "KAFKA_LISTENER_NAME_MY__LISTENER_SASL_ENABLED_MECHANISMS=SCRAM-SHA-512",
-		"HOME=/root", "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS=5", "KAFKA_LOG_RETENTION_HOURS=7",
+		"HOME=/root", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=PLAINTEXT:PLAINTEXT,MY_LISTENER:SASL_PLAINTEXT", "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS=5", "KAFKA_LOG_RETENTION_HOURS=7",
 	}
 	b, err := brokerSettings("", environ, []string{"log.retention.hours=9"})
 	if err != nil {
@@ -46,5 +47,41 @@ func TestEnvironmentSetsKeys(t *testing.T) {
 		if _, err := brokerSettings("", []string{bad}, nil); err == nil {
 			t.Errorf("%s is passed over", bad)
 		}
+	}
+}
+
+// Container images and Kubernetes set variables with the same prefix and another meaning: they neither stop a broker nor set anything, and
+// are said. What may be a misspelt key is refused.
+func TestVariablesOfImagesAreNoSettings(t *testing.T) {
+	others := []string{
+		"KAFKA_HEAP_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_GC_LOG_OPTS", "KAFKA_LOG4J_OPTS", "KAFKA_LOG4J_ROOT_LOGLEVEL", "KAFKA_LOG4J_LOGGERS", "KAFKA_TOOLS_LOG4J_LOGLEVEL",
+		"KAFKA_VERSION", "KAFKA_HOME", "KAFKA_OPTS", "KAFKA_JMX_OPTS", "KAFKA_JMX_PORT", "KAFKA_JMX_HOSTNAME", "KAFKA_DEBUG", "KAFKA_URL", "KAFKA_LOG_DIR_PATH", "KAFKA_CLUSTER_ID",
+		"KAFKA_CREATE_TOPICS", "KAFKA_BROKERS", "KAFKA_KRAFT_CLUSTER_ID", "KAFKA_CLIENT_USERS", "KAFKA_CLIENT_PASSWORDS", "KAFKA_ENABLE_KRAFT", "KAFKA_CONFLUENT_SUPPORT_METRICS_ENABLE",
+		"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_PORT", "KAFKA_SERVICE_HOST", "KAFKA_SERVICE_PORT", "KAFKA_PORT_9092_TCP", "KAFKA_PORT_9092_TCP_ADDR", "KAFKA_SERVICE_PORT_TCP_CLIENT",
+		"TROUPE_PORT", "TROUPE_SERVICE_HOST", "TROUPE_SERVICE_PORT", "TROUPE_SERVICE_PORT_KAFKA", "TROUPE_SERVICE_PORT_HTTP", "TROUPE_PORT_9092_TCP", "TROUPE_PORT_9092_TCP_PROTO",
+		"TROUPE_PORT_9092_TCP_PORT", "TROUPE_PORT_9092_TCP_ADDR", "TROUPE_HOME", "TROUPE_VERSION",
+	}
+	environ := []string{"SCALA_VERSION=2.13", "TROUPE_BROKERS=a:1", "TROUPE_PASSWORD=secret"}
+	for _, name := range others {
+		environ = append(environ, name+"=tcp://10.0.0.1:9092")
+	}
+	if _, err := brokerSettings("", environ, nil); err != nil {
+		t.Error(err)
+	}
+	got := readEnvironment(environ)
+	if len(got.settings) > 0 || !slices.Equal(got.others, others) {
+		t.Errorf("%+v are settings; of %d others %d are said: %q", got.settings, len(others), len(got.others), got.others)
+	}
+	for _, bad := range []string{"KAFKA_AUTHORIZER_CLASS_NAMES=x", "KAFKA_LISTENER=PLAINTEXT://:1", "KAFKA_CFG_SUPER_USER=x", "TROUPE_LOG_RETENTION_HOUR=1", "KAFKA_ZOOKEEPER_CONNECT=zk:2181", "TROUPE_SSL_CLIENT_AUTHENTICATION=required"} {
+		if _, err := brokerSettings("", []string{bad}, nil); err == nil {
+			t.Errorf("%s is passed over", bad)
+		}
+	}
+}
+
+// A value that the later of two sources takes back does no harm.
+func TestOnlyWhatIsInForceIsRefused(t *testing.T) {
+	if _, err := brokerSettings("", []string{"KAFKA_AUTHORIZER_CLASS_NAME=kafka.Authorizer"}, []string{"authorizer.class.name="}); err != nil {
+		t.Error(err)
 	}
 }

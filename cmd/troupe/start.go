@@ -49,8 +49,8 @@ func (a *app) start() *cobra.Command {
 			return err
 		}
 		log := a.logger(atLeast)
-		for _, e := range environmentSettings(os.Environ()) {
-			log.Info("setting from the environment", slog.String("key", e.Key))
+		if e := readEnvironment(os.Environ()); len(e.settings)+len(e.others) > 0 {
+			log.Info("variables of the environment", slog.Any("settings", e.names()), slog.Any("passedOver", e.others))
 		}
 		return serve(cmd.Context(), settings, log, func(context.Context, *node.Node) error { return nil })
 	}

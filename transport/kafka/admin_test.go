@@ -70,9 +70,14 @@ func TestMetadataAnswersWithTheAddressTheClientUsed(t *testing.T) {
 	if b := resp.Brokers[1]; b.NodeID != 2 || b.Host != "other.example" || b.Port != 9093 || *b.Rack != "far" {
 		t.Errorf("%+v", b)
 	}
-	w.server.Advertised = map[string]api.Address{"PLAINTEXT": {Host: "kafka.example", Port: 9}}
+	w.settings.Advertised = map[string]api.Address{"PLAINTEXT": {Host: "kafka.example", Port: 9}}
 	resp = ask[*kmsg.MetadataResponse](w.connect(), 12, metadataRequest())
 	if b := resp.Brokers[0]; b.Host != "kafka.example" || b.Port != 9 {
+		t.Errorf("%+v", b)
+	}
+	w.settings.Advertised = map[string]api.Address{"PLAINTEXT": {Host: "kafka.example"}} // of a listener on any port
+	resp = ask[*kmsg.MetadataResponse](w.connect(), 12, metadataRequest())
+	if b := resp.Brokers[0]; b.Host != "kafka.example" || b.Port != 19092 {
 		t.Errorf("%+v", b)
 	}
 }

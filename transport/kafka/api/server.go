@@ -18,7 +18,7 @@ import (
 	"github.com/troupe-broker/troupe/partition"
 )
 
-// Config is what the handlers of a node need of the rest of it. All fields but Advertised, LogDirs, Coordinators, LoginFailures and Logger must be
+// Config is what the handlers of a node need of the rest of it. All fields but LogDirs, Coordinators, LoginFailures and Logger must be
 // set.
 type Config struct {
 	NodeID     protocol.NodeID
@@ -29,9 +29,6 @@ type Config struct {
 	Images     Images
 	Controller func() actors.PID // where the controller is now; may be the zero PID while nobody knows
 	Settings   func() *Settings  // as of now; called once a request
-	// Advertised is what clients are told to reach this node by, per listener name. A listener that is not named here answers with
-	// the address the client itself used.
-	Advertised map[string]Address
 	// Static are the settings of server.properties and the command line, sorted by key.
 	Static  []protocol.ConfigEntry
 	LogDirs []LogDir
@@ -67,6 +64,9 @@ type Settings struct {
 	AutoCreateTopicsEnable       bool
 	FetchMaxBytes                int32 // fetch.max.bytes
 	MaxRequestPartitionSizeLimit int32 // max.request.partition.size.limit, of DescribeTopicPartitions
+	// Advertised is what clients are told to reach this node by, per listener name. A listener that is not named here answers with
+	// the address the client itself used, and one with port 0 with its port.
+	Advertised map[string]Address
 }
 
 // FetchSlots bounds the incremental fetch sessions of a node (max.incremental.fetch.session.cache.slots). Safe on any goroutine.
@@ -148,10 +148,14 @@ func (s *Server) address(peer Peer, n *image.Node) Address {
 
 // ownAddress is where the peer reaches this node: as configured, or the way it came.
 func (s *Server) ownAddress(peer Peer) Address {
-	if a, ok := s.Advertised[peer.Listener]; ok {
-		return a
+	a, ok := s.Settings().Advertised[peer.Listener]
+	if !ok {
+		a.Host = peer.Local.Addr().Unmap().WithZone("").String()
 	}
-	return Address{peer.Local.Addr().Unmap().WithZone("").String(), int32(peer.Local.Port())}
+	if a.Port == 0 {
+		a.Port = int32(peer.Local.Port())
+	}
+	return a
 }
 
 // dirOf is the index of the log directory that holds a partition, -1 if it is none of them.
