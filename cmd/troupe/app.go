@@ -42,9 +42,7 @@ func (a *app) command() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd.CommandPath()+" --help", "%v", err)
-	})
+	root.SetFlagErrorFunc(flagProblem)
 	f := root.PersistentFlags()
 	f.StringSliceVarP(&a.brokers, "brokers", "b", nil, "bootstrap `HOST:PORT,...` (default $TROUPE_BROKERS, or 127.0.0.1:9092)")
 	f.DurationVar(&a.timeout, "timeout", 10*time.Second, "give up on a request after this long")
@@ -105,7 +103,9 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 		names = append(names, sub.Name())
 	}
 	next := cmd.CommandPath() + " --help"
-	if near := nearest(args[0], names); near != "" {
+	if here := wordHere(cmd.CommandPath(), args[0]); here != "" {
+		next = here
+	} else if near := nearest(args[0], names); near != "" {
 		next = cmd.CommandPath() + " " + near
 	}
 	return usage(next, "unknown command %q", cmd.CommandPath()+" "+args[0])

@@ -181,7 +181,40 @@ func parseResource(text string) (resource, error) {
 			return resource{broker: int32(id)}, nil
 		}
 	}
-	return resource{}, usage(resourceUsage, "%q has no settings", text)
+	return resource{}, usage(resourceMeant(text), "%q has no settings", text)
+}
+
+// resourceMeant is the resource that might have been meant, or those there are.
+func resourceMeant(text string) string {
+	kind, name, slash := strings.Cut(text, "/")
+	kind = strings.TrimSuffix(strings.ToLower(kind), "s")
+	switch {
+	case kind == "user":
+		return "troupe user list: users have passwords, no settings"
+	case kind == "cluster", kind == "broker" && (name == "" || strings.Trim(name, "<>") == "default"), kind == "default":
+		return "cluster: what is set for all brokers"
+	case slash && name != "" && slices.Contains([]string{"topic", "group"}, kind):
+		return kind + "/" + name
+	case slash && kind == "broker" && name != "":
+		if _, err := strconv.ParseUint(name, 10, 31); err == nil {
+			return "broker/" + name
+		}
+	case !slash && text != "":
+		return "topic/" + text + " or group/" + text + ", if that is one; else " + resourceUsage
+	}
+	return resourceUsage
+}
+
+// reachable checks that the broker that r names, if it is one, is there: the client library only says that it does not know it.
+func (r resource) reachable(ctx context.Context, c *client) error {
+	if r.cluster || r.topic != "" || r.group != "" {
+		return nil
+	}
+	brokers, err := c.admin.ListBrokers(ctx)
+	if err != nil || slices.Contains(brokers.NodeIDs(), r.broker) {
+		return err
+	}
+	return &problem{what: fmt.Sprintf("no broker %d", r.broker), next: fmt.Sprintf("the brokers there are: %s; or cluster, for all of them", nodeList(brokers.NodeIDs())), exit: exitNotFound}
 }
 
 // resourceConfigs is what config describe prints of one resource.
@@ -220,9 +253,12 @@ func (a *app) configDescribe() *cobra.Command {
 				if err != nil {
 					return nil, err
 				}
+				if err := r.reachable(ctx, c); err != nil {
+					return out, err
+				}
 				got, err := r.describe(ctx, c)
 				if err != nil {
-					return out, fmt.Errorf("%s: %w", arg, err)
+					return out, fmt.Errorf("%s: %w", arg, shardError(err))
 				}
 				out = append(out, resourceConfigs{arg, configRows(got.Configs, *all)})
 			}
@@ -274,6 +310,9 @@ func (a *app) configAlter() *cobra.Command {
 			return nil, usage("--set KEY=VALUE or --unset KEY", "nothing to alter")
 		}
 		return withClient(a, ctx, func(ctx context.Context, c *client) (changeRows, error) {
+			if err := r.reachable(ctx, c); err != nil {
+				return nil, err
+			}
 			got, err := r.alter(ctx, c, configs, *dry)
 			if err == nil && len(got) > 0 {
 				if err = got[0].Err; err != nil && got[0].ErrMessage != "" {
@@ -281,7 +320,7 @@ func (a *app) configAlter() *cobra.Command {
 				}
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", args[0], err)
+				return nil, fmt.Errorf("%s: %w", args[0], shardError(err))
 			}
 			return changeRows{{Name: args[0], Done: "altered: " + describeAlterations(configs), DryRun: *dry}}, nil
 		})

@@ -54,8 +54,8 @@ func (a *app) consume() *cobra.Command {
 	fs.BoolVarP(&f.json, "json", "J", false, "print a JSON object a line that produce -J reads without loss")
 	fs.Int64VarP(&f.num, "num", "n", 0, "stop after this many records")
 	fs.BoolVarP(&f.atEnd, "exit-at-end", "e", false, "stop where the partitions ended when the command began")
-	fs.Int64Var(&f.tail, "tail", 0, "begin this many records before the end of each partition")
-	fs.Lookup("tail").NoOptDefVal = "10"
+	fs.Int64Var(&f.tail, "tail", -1, "begin `N` records before the end of each partition")
+	fs.Lookup("tail").DefValue = "0" // so that help shows no default
 	fs.Int32SliceVarP(&f.partitions, "partitions", "p", nil, "only these partitions")
 	fs.StringVar(&f.grep, "grep", "", "only records whose key, value or headers match this `REGEX`")
 	fs.BoolVarP(&f.regex, "regex", "r", false, "the topics are regular expressions, each matching whole names")
@@ -84,11 +84,14 @@ func (f *consumeFlags) splitOutput() error {
 	if f.format != "" && f.output != "" {
 		return usage("one of -f, -J and --output", "-f and %q both say how to print records", f.output)
 	}
-	if f.tail > 0 {
+	if f.tail < -1 {
+		return usage("--tail 10", "--tail %d is no number of records", f.tail)
+	}
+	if f.tail >= 0 {
 		if len(f.offsets) > 0 {
 			return usage("-o -"+strconv.FormatInt(f.tail, 10)+": for the same", "--tail and -o both say where to begin")
 		}
-		f.offsets = []string{strconv.FormatInt(-f.tail, 10)}
+		f.offsets = []string{"-" + strconv.FormatInt(f.tail, 10)}
 	}
 	return nil
 }

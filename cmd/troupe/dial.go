@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -18,6 +19,12 @@ const (
 
 // errNotKafka is in the error of a conversation with something that is not a Kafka broker.
 var errNotKafka = errors.New("the answer is not Kafka's protocol")
+
+// What else may answer at a port, each with its own way on.
+var (
+	errWeb = fmt.Errorf("%w: a web server answers", errNotKafka)
+	errTLS = fmt.Errorf("%w: it speaks TLS", errNotKafka)
+)
 
 // seeds are the bootstrap addresses asked for, each with a port.
 func (a *app) seeds() ([]string, error) {

@@ -25,6 +25,8 @@
 //   - Nothing touches the network or the disk before the command line is parsed; start-up is a few milliseconds.
 //   - `-o` of consume takes offsets as well as output formats, because rpk and kcat users type `-o start`: the two languages share
 //     no word.
+//   - What other tools call a command or a flag is a table (words.go): the error of an unknown one says what it is here.
+//   - Tables say that a row failed, standard error says why, once; JSON has both.
 //   - Before a Kafka client is built the bootstrap addresses are dialled once (see dial.go): the client library retries a refused
 //     connection for many seconds and cannot say which step failed.
 package main

@@ -180,7 +180,7 @@ func (d *doctor) checkBroker(ctx context.Context, addr string) *kmsg.MetadataRes
 		return nil
 	}
 	if d.how != nil {
-		if err := l.authenticate(ctx, d.how, addr); err != nil {
+		if err := d.app.loginFailure(l.authenticate(ctx, d.how, addr), addr, d.how); err != nil {
 			d.fail(addr, "SASL", err)
 			return nil
 		}

@@ -33,6 +33,9 @@ func (a *app) greet(ctx context.Context, dial *dialer, auth sasl.Mechanism) erro
 // hello is the conversation of greet on one connection. Errors say what to do about them.
 func (a *app) hello(ctx context.Context, l *link, addr string, auth sasl.Mechanism) error {
 	if _, err := l.handshake(ctx); err != nil {
+		if isTimeout(err) {
+			return mute(addr, err)
+		}
 		return &addressError{addr, err}
 	}
 	if auth != nil {
@@ -47,6 +50,14 @@ func (a *app) hello(ctx context.Context, l *link, addr string, auth sasl.Mechani
 		}
 	}
 	return nil // whatever else it is, the command finds out
+}
+
+// mute is the problem of a port that takes connections and does not answer on them.
+func mute(addr string, err error) error {
+	return &problem{
+		what: addr + " takes connections and does not answer", why: "no answer to a client's first request in time", exit: exitTimeout, cause: err,
+		next: "is that Kafka's port, and does it want --tls? A broker that is too busy wants a longer --timeout",
+	}
 }
 
 // loginFailure says whose login failed how.

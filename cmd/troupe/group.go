@@ -50,6 +50,12 @@ func orDash(s string) string {
 	return s
 }
 
+// Words that filters of groups take. Source: GroupState, GroupType.
+var (
+	groupStates = []string{"PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty", "Assigning", "Reconciling", "NotReady", "Unknown"}
+	groupTypes  = []string{"classic", "consumer", "share", "streams"}
+)
+
 func (a *app) groupList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list [REGEX...]", Aliases: []string{"ls"}, Short: "List groups", ValidArgsFunction: a.completeGroups,
@@ -62,8 +68,16 @@ func (a *app) groupList() *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
+		state, err := oneOf("state", *states, groupStates...)
+		if err != nil {
+			return nil, err
+		}
+		kind, err := oneOf("type", *types, groupTypes...)
+		if err != nil {
+			return nil, err
+		}
 		return withClient(a, ctx, func(ctx context.Context, c *client) (groupRows, error) {
-			rows, err := listGroups(ctx, c, *states, *types)
+			rows, err := listGroups(ctx, c, state, kind)
 			return slices.DeleteFunc(rows, func(r groupRow) bool { return !match(r.Group) }), err
 		})
 	})
@@ -342,7 +356,9 @@ func addressOfBroker(b kgo.BrokerMetadata) string { return fmt.Sprintf("%s:%d", 
 // unknownGroup is the problem of a group nobody has, with the nearest name that exists.
 func unknownGroup(ctx context.Context, c *client, name string) error {
 	p := &problem{what: fmt.Sprintf("no group %q", name), next: "troupe group list", exit: exitNotFound, cause: kerr.GroupIDNotFound}
-	if rows, err := listGroups(ctx, c, nil, nil); err == nil {
+	if isPattern(name) {
+		p.next = patternHelp("group", name)
+	} else if rows, err := listGroups(ctx, c, nil, nil); err == nil {
 		var names []string
 		for _, r := range rows {
 			names = append(names, r.Group)

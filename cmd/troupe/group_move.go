@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,13 +34,20 @@ type moveRows []moveRow
 func (rows moveRows) table() [][]string {
 	out := [][]string{{"GROUP", "TOPIC", "PARTITION", "BEFORE", "AFTER", ""}}
 	for _, r := range rows {
-		note := r.Error
-		if note == "" {
-			note = r.Note
-		}
-		out = append(out, []string{r.Group, r.Topic, decimal(r.Partition), maybe(r.Before), maybe(r.After), note})
+		out = append(out, []string{r.Group, r.Topic, decimal(r.Partition), maybe(r.Before), maybe(r.After), r.result()})
 	}
 	return out
+}
+
+// result is what became of r besides its offsets.
+func (r moveRow) result() string {
+	switch {
+	case r.Error != "" || !r.DryRun:
+		return cmp.Or(outcome("", r.Error, r.DryRun), r.Note)
+	case r.Note != "":
+		return outcome("moved", "", true) + "; " + r.Note
+	}
+	return outcome("moved", "", true)
 }
 
 // to sets where r shall stand. An offset outside the log is moved to its nearer end: a group that stood there would be sent to

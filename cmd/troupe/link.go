@@ -66,10 +66,12 @@ func (l *link) read() ([]byte, error) {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	switch {
+	case string(size[:]) == "HTTP":
+		return nil, errWeb
 	case bytes.IndexFunc(size[:], func(r rune) bool { return r < ' ' || r > '~' }) < 0:
 		return nil, fmt.Errorf("%w: it answers in text, %q...", errNotKafka, size)
 	case size[0] == 0x15 && size[1] == 0x03:
-		return nil, fmt.Errorf("%w: it speaks TLS", errNotKafka)
+		return nil, errTLS
 	case n < 4 || n > linkAnswerMax:
 		return nil, fmt.Errorf("%w: a length of %d", errNotKafka, n)
 	}

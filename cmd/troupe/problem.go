@@ -141,6 +141,8 @@ func explainCode(err error, ke *kerr.Error) *problem {
 		p.exit, p.next = exitAuth, "check --user, --password and --sasl-mechanism"
 	case kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed:
 		p.exit, p.next = exitAuth, "ask for the right, or use another --user"
+	case kerr.InvalidTopicException:
+		p.exit, p.next = exitUsage, "up to 249 letters, digits, dots, underscores and dashes make a name; troupe topic list EXPRESSION shows the topics that a pattern matches"
 	case kerr.TopicAlreadyExists:
 		p.next = "troupe topic describe shows it; --if-not-exists makes this no error"
 	case kerr.InvalidReplicationFactor:
@@ -169,6 +171,10 @@ func explainConnection(err error) (what, why, next string) {
 	switch {
 	case errors.As(err, &dns):
 		return "cannot find " + dns.Name, "DNS: " + dns.Err, "check the host name in --brokers; if it is a name the broker advertises, set advertised.listeners on the broker"
+	case errors.As(err, &record) && string(record.RecordHeader[:4]) == "HTTP", errors.Is(err, errWeb):
+		return "no Kafka at " + orThere(where), "a web server answers", "the port of Kafka's listener, usually 9092, in --brokers"
+	case errors.Is(err, errTLS):
+		return orThere(where) + " speaks TLS", "and was not spoken to in TLS", "--tls, with --tls-ca FILE if its certificate is your own, or the port of a plain listener"
 	case errors.As(err, &record):
 		return "no TLS at " + where, "the other side does not answer a TLS handshake", "leave --tls out, or use the port of the TLS listener"
 	case errors.Is(err, errNoTLS):

@@ -224,8 +224,17 @@ func (a *app) topicDescribe() *cobra.Command {
 		Args: argCount(1, -1, "the name of at least one topic"), ValidArgsFunction: a.completeTopics,
 	}
 	all := cmd.Flags().Bool("configs", false, allConfigsHelp)
+	regex := cmd.Flags().BoolP("regex", "r", false, "the names are regular expressions, each matching whole names")
 	return prints(a, cmd, func(ctx context.Context, topics []string) (topicViews, error) {
-		return withClient(a, ctx, func(ctx context.Context, c *client) (topicViews, error) { return describeTopics(ctx, c, topics, *all) })
+		return withClient(a, ctx, func(ctx context.Context, c *client) (topicViews, error) {
+			if *regex {
+				var err error
+				if topics, err = selectTopics(ctx, c, topics, true); err != nil {
+					return nil, err
+				}
+			}
+			return describeTopics(ctx, c, topics, *all)
+		})
 	})
 }
 
@@ -238,9 +247,12 @@ func describeTopics(ctx context.Context, c *client, topics []string, allConfigs 
 	var found []string
 	var missing error
 	for _, name := range topics {
-		if d := meta[name]; d.Err != nil {
-			missing = fmt.Errorf("topic %q: %w", name, d.Err)
-		} else {
+		switch d := meta[name]; {
+		case errors.Is(d.Err, kerr.UnknownTopicOrPartition), errors.Is(d.Err, kerr.InvalidTopicException):
+			missing = errors.Join(missing, unknownTopic(ctx, c, name))
+		case d.Err != nil:
+			missing = errors.Join(missing, fmt.Errorf("topic %q: %w", name, d.Err))
+		default:
 			found = append(found, name)
 		}
 	}
@@ -338,7 +350,9 @@ func sourceName(s kmsg.ConfigSource) string {
 // unknownTopic is the problem of a topic nobody has, with the nearest name that exists.
 func unknownTopic(ctx context.Context, c *client, name string) error {
 	p := &problem{what: fmt.Sprintf("no topic %q", name), next: "troupe topic list", exit: exitNotFound, cause: kerr.UnknownTopicOrPartition}
-	if topics, err := c.admin.ListTopics(ctx); err == nil {
+	if isPattern(name) {
+		p.next = patternHelp("topic", name)
+	} else if topics, err := c.admin.ListTopics(ctx); err == nil {
 		delete(topics, name) // the client remembers what was asked for
 		if near := nearest(name, topics.Names()); near != "" {
 			p.next = fmt.Sprintf("did you mean %q? 'troupe topic list' shows all", near)

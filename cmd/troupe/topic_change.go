@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,7 @@ import (
 // changeRow says what became of one topic or other resource.
 type changeRow struct {
 	Name   string `json:"name"`
-	Done   string `json:"done" doc:"what was done, or would be with --dry-run; empty if it failed"`
+	Done   string `json:"done" doc:"what was done, or 'would be ...' with --dry-run; empty if it failed"`
 	Error  string `json:"error,omitempty"`
 	DryRun bool   `json:"dry_run,omitempty"`
 }
@@ -25,17 +26,46 @@ type changeRows []changeRow
 func (rows changeRows) table() [][]string {
 	out := [][]string{{"NAME", "RESULT"}}
 	for _, r := range rows {
-		result := r.Done + r.Error
-		if r.DryRun && r.Error == "" {
-			result = "would be " + r.Done
-		}
-		out = append(out, []string{r.Name, result})
+		out = append(out, []string{r.Name, outcome(r.Done, r.Error, r.DryRun)})
 	}
 	return out
 }
 
+// outcome is what a table says of one row. Why it failed is said on standard error, with what to do, and not twice.
+func outcome(done, failure string, dry bool) string {
+	if failure != "" {
+		return "failed"
+	}
+	return wouldBe(done, dry)
+}
+
+// wouldBe is what was done or, in a dry run, what would be.
+func wouldBe(done string, dry bool) string {
+	if dry && done != "" {
+		return "would be " + done
+	}
+	return done
+}
+
+// MarshalJSON keeps a dry run from saying that something was done.
+func (r changeRow) MarshalJSON() ([]byte, error) {
+	type plain changeRow
+	r.Done = wouldBe(r.Done, r.DryRun)
+	return marshal(plain(r))
+}
+
 // failed collects what went wrong with single topics, or other things, into one error.
-type failed []error
+type failed []failure
+
+// failure is what went wrong with one thing.
+type failure struct {
+	kind, name string
+	err        error
+}
+
+func (f failure) like(other failure) bool {
+	return f.kind == other.kind && f.err.Error() == other.err.Error()
+}
 
 func (f *failed) add(topic string, err error, message string) changeRow {
 	return f.addOf("topic", topic, err, message)
@@ -46,11 +76,27 @@ func (f *failed) addOf(kind, name string, err error, message string) changeRow {
 	if message != "" && message != err.Error() {
 		err = &detailed{err, message}
 	}
-	*f = append(*f, fmt.Errorf("%s %q: %w", kind, name, err))
+	*f = append(*f, failure{kind, name, err})
 	return changeRow{Name: name, Error: text(err)}
 }
 
-func (f failed) err() error { return errors.Join(f...) }
+// err says every reason once, with all the things it is about.
+func (f failed) err() error {
+	var out []error
+	for i, one := range f {
+		if slices.ContainsFunc(f[:i], one.like) {
+			continue
+		}
+		kind, names := one.kind, strconv.Quote(one.name)
+		for _, other := range f[i+1:] {
+			if other.like(one) {
+				kind, names = one.kind+"s", names+", "+strconv.Quote(other.name)
+			}
+		}
+		out = append(out, fmt.Errorf("%s %s: %w", kind, names, one.err))
+	}
+	return errors.Join(out...)
+}
 
 // detailed is a Kafka error with the broker's own words about this case.
 type detailed struct {

@@ -52,11 +52,11 @@ func (rows trimRows) table() [][]string {
 func (r trimRow) note() string {
 	switch {
 	case r.Error != "":
-		return r.Error
+		return outcome("", r.Error, r.DryRun)
 	case r.Offsets == 0:
 		return "nothing to delete"
 	case r.DryRun:
-		return "would be trimmed"
+		return outcome("trimmed", r.Error, r.DryRun)
 	}
 	return ""
 }

@@ -35,6 +35,9 @@ func (rows txnRows) table() [][]string {
 	return out
 }
 
+// transactionStates are the words that a filter of transactions takes. Source: TransactionState.
+var transactionStates = []string{"Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead", "PrepareEpochFence"}
+
 func (a *app) txnList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list [REGEX...]", Aliases: []string{"ls"}, Short: "List transactional ids and their states", ValidArgsFunction: a.completeTransactions,
@@ -46,11 +49,15 @@ func (a *app) txnList() *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
+		state, err := oneOf("state", *states, transactionStates...)
+		if err != nil {
+			return nil, err
+		}
 		return withClient(a, ctx, func(ctx context.Context, c *client) (txnRows, error) {
-			got, err := c.admin.ListTransactions(ctx, nil, *states)
+			got, err := c.admin.ListTransactions(ctx, nil, state)
 			rows := txnRows{}
 			for _, t := range got.Sorted() {
-				if match(t.TxnID) && wanted(*states, t.State) {
+				if match(t.TxnID) && wanted(state, t.State) {
 					rows = append(rows, txnRow{ID: t.TxnID, State: t.State, ProducerID: t.ProducerID, Coordinator: t.Coordinator})
 				}
 			}

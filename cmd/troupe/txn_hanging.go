@@ -42,13 +42,17 @@ const (
 
 type openRows []openRow
 
+// MarshalJSON keeps a dry run from saying that something was done.
+func (r openRow) MarshalJSON() ([]byte, error) {
+	type plain openRow
+	r.Done = wouldBe(r.Done, r.DryRun)
+	return marshal(plain(r))
+}
+
 func (rows openRows) table() [][]string {
 	out := [][]string{{"TOPIC", "PARTITION", "START", "PRODUCER", "EPOCH", "LAST WRITE", "TRANSACTIONAL ID", "STATE", ""}}
 	for _, r := range rows {
-		note := r.Done + r.Error
-		if r.DryRun && r.Error == "" && note != "" {
-			note = "would be " + note
-		}
+		note := outcome(r.Done, r.Error, r.DryRun)
 		out = append(out, []string{
 			r.Topic, decimal(r.Partition), decimal(r.Start), decimal(r.ProducerID), decimal(r.ProducerEpoch), ago(r.Age), orDash(r.ID), r.State, note,
 		})
