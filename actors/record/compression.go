@@ -65,13 +65,13 @@ func Decompress(codec Codec, dst, src []byte, limit int) ([]byte, error) {
 	case Snappy:
 		return unsnap(dst, src, limit)
 	case Zstd:
-		bound, err := zstdBound(src)
+		shape, err := zstdShapeOf(src)
 		if err != nil {
 			return dst, err
 		}
-		return unzstd(dst, src, bound, limit)
+		return unzstd(dst, src, shape.bound, limit)
 	case Gzip, LZ4:
-		s, err := openStream(codec, src, limit)
+		s, err := openStream(codec, src, limit, noTurns{})
 		if err != nil {
 			return dst, err
 		}
@@ -124,7 +124,7 @@ var streams [Zstd + 1]sync.Pool
 
 // openStream starts to decompress src, which must stay as it is until close. The reader of r bounds what comes out; limit is for
 // codecs that decompress in one piece.
-func openStream(codec Codec, src []byte, limit int) (*stream, error) {
+func openStream(codec Codec, src []byte, limit int, large Turns) (*stream, error) {
 	s, _ := streams[codec].Get().(*stream)
 	if s == nil {
 		s = &stream{codec: codec}
@@ -141,7 +141,7 @@ func openStream(codec Codec, src []byte, limit int) (*stream, error) {
 	case *snappyReader:
 		r.open(src, limit)
 	case *zstdReader:
-		err = r.open(src, limit)
+		err = r.open(src, limit, large)
 	}
 	if err != nil {
 		s.close()

@@ -28,16 +28,20 @@ func (w *walker) compressed(b Batch, lim *Limits) *Invalid {
 	if limit <= 0 {
 		limit = DecompressedMax
 	}
-	s, err := openStream(b.Codec(), b.Payload(), limit)
+	large := lim.Large
+	if large == nil {
+		large = noTurns{}
+	}
+	s, err := openStream(b.Codec(), b.Payload(), limit, large)
 	if err != nil {
 		return w.streamFailed(&inflow{err: err}, "")
 	}
+	defer s.close()
 	in := inflows.Get().(*inflow)
 	in.r, in.at, in.end, in.limit, in.err = s.r, 0, 0, limit, nil
 	e := w.stream(in, b.NumRecords())
 	in.r = nil
 	inflows.Put(in)
-	s.close()
 	return e
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -14,7 +15,9 @@ import (
 // A zstd frame claims a window, up to gigabytes, which a streaming decoder allocates before it has seen a byte of content. Decoding
 // into memory needs none, but its size must be known, and the content size in the header may be missing or a lie. What cannot lie is
 // the number of blocks: each has a header of 3 bytes and yields at most 128 KiB. So the blocks are counted first (integers
-// little-endian; RFC 8878):
+// little-endian; RFC 8878). A batch that is small by this count is decompressed in one piece, another one through a window. One that needs
+// more than the 8 MiB of zstd's levels up to 19 waits for its turn (Limits.Large), so that all connections together need one window of 128
+// MiB, which is also the most that Kafka takes (zstd-jni's default).
 //
 //	0  4  magic    0xfd2fb528; or 0x184d2a50 to 5f, 4 bytes size and as many bytes to skip
 //	4  1  flags    bits 6-7 size of the content size, 5 single segment, 2 checksum, 0-1 size of the dictionary id
@@ -25,9 +28,9 @@ import (
 const (
 	// zstdWholeMax is up to what a batch is decompressed in one piece for a walk; beyond it is streamed.
 	zstdWholeMax = 2 << 20
-	// zstdStreamWindowMax is the largest window of a streamed batch. zstd's levels up to 19 stay below it.
+	// zstdStreamWindowMax is the largest window of a batch that is streamed beside others. zstd's levels up to 19 stay below it.
 	zstdStreamWindowMax = 8 << 20
-	// zstdWindowMax is the largest window of a batch decompressed in one piece: that of zstd's level 22.
+	// zstdWindowMax is the largest window there may be: that of zstd's level 22, and of its --long.
 	zstdWindowMax = 128 << 20
 
 	zstdMagic      = 0xfd2fb528
@@ -42,42 +45,52 @@ const (
 
 var errZstd = fmt.Errorf("%w: zstd frame is cut off or malformed", ErrCorrupt)
 
-// zstdBound is the most that the frames of src can decompress to, in bytes.
-func zstdBound(src []byte) (bound int, err error) {
+// zstdShape is what decompressing frames may take, in bytes.
+type zstdShape struct {
+	bound  int // the most that comes out
+	window int // the largest that a frame claims; for a frame in a single segment its content, which need not be there
+}
+
+// zstdShapeOf looks at the frames of src.
+func zstdShapeOf(src []byte) (out zstdShape, err error) {
 	for len(src) > 0 {
 		if len(src) < 8 {
-			return 0, errZstd
+			return zstdShape{}, errZstd
 		}
 		magic, size := binary.LittleEndian.Uint32(src), binary.LittleEndian.Uint32(src[4:])
 		if magic&^0xf == zstdSkippable {
 			if src = src[8:]; uint64(size) > uint64(len(src)) {
-				return 0, errZstd
+				return zstdShape{}, errZstd
 			}
 			src = src[size:]
 			continue
 		}
 		if magic != zstdMagic {
-			return 0, errZstd
+			return zstdShape{}, errZstd
 		}
-		n, rest, err := zstdFrame(src)
+		frame, rest, err := zstdFrame(src)
 		if err != nil {
-			return 0, err
+			return zstdShape{}, err
 		}
-		bound, src = bound+n, rest
+		out.bound, out.window, src = out.bound+frame.bound, max(out.window, frame.window), rest
 	}
-	return bound, nil
+	return out, nil
 }
 
-// zstdFrame is zstdBound for the first frame, and what follows it.
-func zstdFrame(src []byte) (bound int, rest []byte, err error) {
+// zstdFrame is zstdShapeOf for the first frame, and what follows it.
+func zstdFrame(src []byte) (out zstdShape, rest []byte, err error) {
 	flags := src[4]
 	at := 5 + [4]int{0, 1, 2, 4}[flags&3] + [4]int{0, 2, 4, 8}[flags>>6]
 	if flags&zstdSingle == 0 || flags>>6 == 0 {
 		at++ // the window, or a content size of one byte
 	}
+	if flags&zstdSingle == 0 {
+		base := 1 << (10 + src[5]>>3)
+		out.window = base + base/8*int(src[5]&7)
+	}
 	for last := false; !last; {
 		if len(src)-at < 3 {
-			return 0, nil, errZstd
+			return zstdShape{}, nil, errZstd
 		}
 		h := uint32(src[at]) | uint32(src[at+1])<<8 | uint32(src[at+2])<<16
 		last = h&1 != 0
@@ -85,30 +98,33 @@ func zstdFrame(src []byte) (bound int, rest []byte, err error) {
 		at += 3
 		switch h >> 1 & 3 {
 		case zstdBlockRaw:
-			bound += size
+			out.bound += size
 			at += size
 		case zstdBlockRun:
-			bound += size
+			out.bound += size
 			at++
 		case zstdBlockCoded:
-			bound += zstdBlockMax
+			out.bound += zstdBlockMax
 			at += size
 		default:
-			return 0, nil, errZstd
+			return zstdShape{}, nil, errZstd
 		}
 	}
 	if flags&zstdChecksum != 0 {
 		at += 4
 	}
 	if at > len(src) {
-		return 0, nil, errZstd
+		return zstdShape{}, nil, errZstd
 	}
-	return bound, src[at:], nil
+	if flags&zstdSingle != 0 {
+		out.window = out.bound
+	}
+	return out, src[at:], nil
 }
 
 var zstdWholes sync.Pool // of *zstd.Decoder for unzstd
 
-// unzstd is Decompress for zstd. bound is zstdBound(src).
+// unzstd is Decompress for zstd. bound is that of zstdShapeOf(src).
 func unzstd(dst, src []byte, bound, limit int) ([]byte, error) {
 	d, _ := zstdWholes.Get().(*zstd.Decoder)
 	if d == nil {
@@ -142,33 +158,62 @@ func newZstd(options ...zstd.DOption) *zstd.Decoder {
 type zstdReader struct {
 	src    bytes.Reader
 	stream *zstd.Decoder
-	buf    []byte // storage of whole
+	large  Turns  // held, of a batch with a large window
+	buf    []byte // storage of whole, if that is small
 	whole  bytes.Reader
-	inOne  bool
+	r      io.Reader // what is read now
 }
 
-func (z *zstdReader) open(src []byte, limit int) error {
-	bound, err := zstdBound(src)
+func (z *zstdReader) open(src []byte, limit int, large Turns) error {
+	shape, err := zstdShapeOf(src)
 	if err != nil {
 		return err
 	}
-	if z.inOne = bound <= zstdWholeMax; z.inOne {
-		z.buf, err = unzstd(z.buf[:0], src, bound, limit)
+	if shape.bound <= zstdWholeMax {
+		z.buf, err = unzstd(z.buf[:0], src, shape.bound, limit)
 		z.whole.Reset(z.buf)
+		z.r = &z.whole
 		return err
+	}
+	if shape.window > zstdStreamWindowMax {
+		return z.openLarge(src, shape, limit, large)
 	}
 	if z.stream == nil {
 		z.stream = newZstd(zstd.WithDecoderMaxWindow(zstdStreamWindowMax))
 	}
 	z.src.Reset(src)
+	z.r = z.stream
 	return z.stream.Reset(&z.src)
 }
 
-func (z *zstdReader) Read(p []byte) (int, error) {
-	if z.inOne {
-		return z.whole.Read(p)
+// openLarge is open for a large window: in one piece if that is less than the window, which the library allocates as it is claimed.
+func (z *zstdReader) openLarge(src []byte, shape zstdShape, limit int, large Turns) (err error) {
+	large.Lock()
+	z.large = large
+	if room := min(shape.bound, limit+1); room <= min(shape.window, zstdWindowMax) {
+		var all []byte
+		all, err = unzstd(nil, src, shape.bound, limit)
+		z.whole.Reset(all)
+		z.r = &z.whole
+		return err
 	}
-	return z.stream.Read(p)
+	d := newZstd(zstd.WithDecoderMaxWindow(zstdWindowMax))
+	z.src.Reset(src)
+	z.r = d
+	return d.Reset(&z.src)
 }
 
-func (z *zstdReader) close() { z.src.Reset(nil) }
+func (z *zstdReader) Read(p []byte) (int, error) { return z.r.Read(p) }
+
+func (z *zstdReader) close() {
+	z.src.Reset(nil)
+	z.whole.Reset(nil)
+	if d, ok := z.r.(*zstd.Decoder); ok && z.large != nil {
+		d.Close()
+	}
+	z.r = nil
+	if z.large != nil {
+		z.large.Unlock()
+		z.large = nil
+	}
+}

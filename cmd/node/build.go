@@ -147,7 +147,7 @@ func (n *Node) spawn() (err error) {
 	n.server = api.NewServer(api.Config{
 		NodeID: n.settings.NodeID, System: n.system, Clock: n.env.Clock, Rand: n.env.Rand, Table: n.table, Images: n.images,
 		Controller: func() actors.PID { return n.control }, Settings: n.apiSettings, Static: n.settings.Values().Static,
-		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), LoginFailures: &kafka.LoginFailures{}, Logger: n.log,
+		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), LoginFailures: &kafka.LoginFailures{}, LargeBatches: &sync.Mutex{}, Logger: n.log,
 	})
 	n.metrics = httpd.NewMetrics(n.sources())
 	if n.host, err = n.system.Spawn(partition.NewHost(n.hostConfig())); err != nil {

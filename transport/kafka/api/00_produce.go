@@ -205,7 +205,7 @@ func (p *produce) route(j int, s *Server, topic *image.Topic, now time.Time) pro
 	if code := view.Check(protocol.NoLeaderEpoch); code != protocol.None {
 		return protocol.Fault{Code: code, Reason: view.Reason}
 	}
-	batch, fault := p.check(part, view.Config, now)
+	batch, fault := p.check(s, part, view.Config, now)
 	if !fault.Failed() {
 		p.routes[j], p.batches[j], part.count = h, batch, batch.NumRecords()
 	}
@@ -219,8 +219,8 @@ func decompressedMax(config *protocol.LogConfig) int {
 }
 
 // check validates the batch of a part under the topic's configuration, and compresses it again if that says so.
-func (p *produce) check(part *producePart, config *protocol.LogConfig, now time.Time) (record.Batch, protocol.Fault) {
-	limits := record.Limits{MaxBytes: int(config.MaxMessageBytes), MaxDecompressed: decompressedMax(config), Deep: true, KeyRequired: config.Compact}
+func (p *produce) check(s *Server, part *producePart, config *protocol.LogConfig, now time.Time) (record.Batch, protocol.Fault) {
+	limits := record.Limits{MaxBytes: int(config.MaxMessageBytes), MaxDecompressed: decompressedMax(config), Deep: true, KeyRequired: config.Compact, Large: s.LargeBatches}
 	if !config.LogAppendTime {
 		limits.Window = record.WindowAt(now, config.TimestampBeforeMax, config.TimestampAfterMax)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/partition"
 )
@@ -21,6 +22,9 @@ import (
 // Config is what the handlers of a node need of the rest of it. All fields but LogDirs, Coordinators, LoginFailures and Logger must be
 // set.
 type Config struct {
+	// LargeBatches lets the connections take turns at what one at a time may unpack; see record.Limits.Large. Nil: no turns.
+	LargeBatches record.Turns
+
 	NodeID     protocol.NodeID
 	System     *actors.System
 	Clock      env.Clock
