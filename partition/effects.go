@@ -123,6 +123,7 @@ func (a *replicaActor) flushed(ctx *actors.Context, m *flushed) {
 	case err == nil:
 		a.leader.Flushed(a.log.FlushedOffset())
 		a.moved = true
+		a.goOnRemoving(ctx)
 	case isNoSpace(err):
 		ctx.Logger().Warn("flush put off, the disk is full", slog.String("partition", a.handle.Partition.String()), slog.Any("error", err))
 		a.flushAt = ctx.Mono() + flushRetry
@@ -134,6 +135,17 @@ func (a *replicaActor) flushed(ctx *actors.Context, m *flushed) {
 	a.answerRound(ctx)
 	if a.reporting {
 		a.report(ctx)
+	}
+}
+
+// goOnRemoving asks for the next task if the one before left dropped segments on the disk.
+func (a *replicaActor) goOnRemoving(ctx *actors.Context) {
+	switch {
+	case a.ending != serving || !a.log.Removing():
+	case a.config.Durability == protocol.DurabilityOS:
+		a.trim(ctx)
+	default:
+		a.flush(ctx)
 	}
 }
 

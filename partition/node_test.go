@@ -419,6 +419,31 @@ func TestDeleteRecordsIsDurableBeforeItIsAnswered(t *testing.T) {
 	}
 }
 
+// A flush removes a few of the segments that were dropped. The next one follows by itself.
+func TestEveryDroppedSegmentLeavesTheDisk(t *testing.T) {
+	for _, durability := range []protocol.Durability{protocol.DurabilityDisk, protocol.DurabilityOS} {
+		w := newWorld(t)
+		w.crash()
+		w.config = HostConfig{RetentionCheck: 10 * time.Millisecond}
+		w.start()
+		config := diskConfig()
+		config.SegmentBytes, config.Durability = 500, durability
+		h := w.led(tp0, config)
+		for i := range 100 {
+			w.appended(h, producing{value: "some bytes"}, int64(i))
+		}
+		out := ask[*protocol.RecordsDeleted](w, h.PID, &protocol.DeleteRecords{Partition: tp0, Before: 100})
+		if out.Fault.Failed() {
+			t.Fatal(out.Fault)
+		}
+		w.appended(h, producing{value: "the last flush that anybody asks for"}, 100)
+		until(t, "the files to go", func() bool {
+			files, err := filepath.Glob(w.path + "/" + tp0.String() + "/*.log*")
+			return err == nil && len(files) <= 2
+		})
+	}
+}
+
 func TestDeleteRecordsFollowsThePolicy(t *testing.T) {
 	for _, c := range []struct {
 		compact, delete bool

@@ -68,9 +68,9 @@
 // # What is durable when
 //
 // A FlushTask makes durable: rolled segments and their indexes, the active segment, entries of .txnindex files, the epoch checkpoint if
-// it changed, the directory if files were created; only then it removes segments that were dropped. FlushedOffset advances when all that
-// is done, and never if the log was truncated meanwhile. So an acknowledgement that waits for FlushedOffset depends on no unsynced file,
-// name or epoch.
+// it changed, the directory if files were created; only then it removes segments that were dropped, a few at a time (see Removing).
+// FlushedOffset advances when all that is done, and never if the log was truncated meanwhile. So an acknowledgement that waits for
+// FlushedOffset depends on no unsynced file, name or epoch.
 //
 // A Journal may take the place of a FlushTask's Run, if all there is to flush is bytes at the end of the active segment: FlushedOffset
 // advances when a frame with them is durable, Position only when the files are synced, by a later Run. Until then Open needs the journal

@@ -386,14 +386,10 @@ func TestRetention(t *testing.T) {
 				t.Fatalf("dropped %d, start %d of %d bytes, %v; want %d, %d", n, x.l.StartOffset(), x.l.Size(), err, c.dropped, c.start)
 			}
 			x.flush()
-			logs := 0
-			entries, _ := x.fs.ReadDir(testDir)
-			for _, e := range entries {
-				if strings.Contains(e.Name, logSuffix) {
-					logs++
-				}
+			for x.l.Removing() {
+				x.flush()
 			}
-			if logs != x.l.segments() {
+			if logs := x.logFiles(); logs != x.l.segments() {
 				t.Fatalf("%d files for %d segments", logs, x.l.segments())
 			}
 			x.mustAppend(100)
@@ -403,6 +399,71 @@ func TestRetention(t *testing.T) {
 			x.check()
 		})
 	}
+}
+
+// logFiles counts the .log files on the disk, under whatever name.
+func (x *fixture) logFiles() (n int) {
+	entries, _ := x.fs.ReadDir(testDir)
+	for _, e := range entries {
+		if strings.Contains(e.Name, logSuffix) {
+			n++
+		}
+	}
+	return n
+}
+
+// Whoever waits for a flush does not wait until a thousand dropped segments are off the disk.
+func TestAFlushRemovesAFewDroppedSegments(t *testing.T) {
+	x := newFixture(t)
+	const dropped = 4*removedPerTask + 2
+	for range dropped + 1 {
+		x.mustAppend(850, 850)
+	}
+	x.flush()
+	if err := x.l.AdvanceStart(x.l.active.base); err != nil {
+		t.Fatal(err)
+	}
+	for left := dropped; left > 0; {
+		x.mustAppend(10)
+		x.flush()
+		left = max(0, left-removedPerTask)
+		if got := x.logFiles() - x.l.segments(); got != left {
+			t.Fatalf("%d of %d dropped segments are on the disk, want %d", got, dropped, left)
+		}
+		if x.l.Removing() != (left > 0) {
+			t.Fatalf("removing %v with %d left", x.l.Removing(), left)
+		}
+		o := testOptions(x.fs.powerLoss(keepNone, 512)) // a crash finds the rest of them, and the log all the same
+		p := x.l.Position()
+		o.Checkpoint, o.StartOffset = &p, x.l.StartOffset()
+		l, _, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.StartOffset() != x.l.StartOffset() || l.EndOffset() != x.l.EndOffset() {
+			t.Fatalf("[%d, %d) after a crash, want [%d, %d)", l.StartOffset(), l.EndOffset(), x.l.StartOffset(), x.l.EndOffset())
+		}
+	}
+	x.check()
+	x.reopen(x.options())
+	x.check()
+}
+
+// One that is not durable may come back torn, and would end the log before what the flush made durable: none of them stays.
+func TestAFlushRemovesAllDroppedSegmentsThatAreNotDurable(t *testing.T) {
+	x := newFixture(t)
+	for range 8 * removedPerTask {
+		x.mustAppend(850, 850)
+	}
+	if err := x.l.AdvanceStart(x.l.active.base); err != nil {
+		t.Fatal(err)
+	}
+	x.flush()
+	if got := x.logFiles(); got != x.l.segments() || x.l.Removing() {
+		t.Errorf("%d files for %d segments", got, x.l.segments())
+	}
+	x.reopen(x.options())
+	x.check()
 }
 
 // After a restart the largest timestamp comes from the time index, and without timestamps from the file.
