@@ -350,6 +350,26 @@ func TestParseProperties(t *testing.T) {
 		{"\ufefflisteners=PLAINTEXT://:9092", []string{"listeners", "PLAINTEXT://:9092"}},
 		{`a=\uD83D\u0041`, []string{"a", "\ufffdA"}},
 		{"", nil}, {"\n#only", nil},
+		// What Properties.load of Java 17 gives.
+		{"\\\n# c\na=1", []string{"a", "1"}},
+		{"\\\r\n  a=1", []string{"a", "1"}},
+		{"\\\n\\\n!\na=1", []string{"a", "1"}},
+		{"a\\:b : c", []string{"a:b", "c"}},
+		{"a\fb\f=c", []string{"a", "b\f=c"}},
+		{"a=1\rb=2", []string{"a", "1", "b", "2"}},
+		{"a=\\\n\nb=2", []string{"a", "", "b", "2"}},
+		{"a = b\\\n\n c", []string{"a", "b", "c", ""}},
+		{"a=\\u0041\\ \\q\\u00e9", []string{"a", "A qé"}},
+		{"\\#a=1\n\\!b=2", []string{"#a", "1", "!b", "2"}},
+		{"a\\\n  b=1", []string{"ab", "1"}},
+		{"a=b\\\\\\\n c", []string{"a", "b\\c"}},
+		{"  a  ", []string{"a", ""}},
+		{"a\\ b", []string{"a b", ""}},
+		{"\ta:\t=b", []string{"a", "=b"}},
+		{"a=1\n a=2\n\\u0061=3", []string{"a", "3"}},
+		{"a=x\\", []string{"a", "x"}},
+		{"a\v=b", []string{"a\v", "b"}},
+		{"a=#b\nc=!d", []string{"a", "#b", "c", "!d"}},
 	} {
 		got, err := ParseProperties(c.text)
 		var flat []string

@@ -13,7 +13,8 @@ import (
 const PropertiesSizeMax = 1 << 20
 
 // ParseProperties reads the syntax of java.util.Properties: key and value separated by =, : or white space; lines that begin with #
-// or ! are comments; a backslash joins lines and escapes; \uXXXX is a UTF-16 unit. The text is UTF-8. Entries are in order of the
+// or ! are comments; a backslash joins lines and escapes; \uXXXX is a UTF-16 unit, and half a pair becomes U+FFFD. The text is UTF-8, of which
+// Kafka's reader makes Latin-1: a path with ä means that path here, and beyond ASCII \uXXXX means the same to both. Entries are in order of the
 // text, with the last of several values of one key at the place of the first. Errors name the line.
 func ParseProperties(text string) ([]protocol.ConfigEntry, error) {
 	if len(text) > PropertiesSizeMax {
@@ -58,8 +59,8 @@ func (l *propertyLines) next() (line string, number int, ok bool) {
 			return "", l.number, false
 		}
 		natural = trimBlank(natural)
-		if natural == "" || natural[0] == '#' || natural[0] == '!' {
-			continue
+		if natural == "" || natural == `\` || natural[0] == '#' || natural[0] == '!' {
+			continue // a backslash alone continues nothing: the next line begins anew, and may be a comment
 		}
 		number = l.number
 		if !continues(natural) {
