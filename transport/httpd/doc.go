@@ -10,5 +10,6 @@
 //
 // It decides nothing about the node: what is ready and what is counted is handed in as functions, which are called when somebody asks
 // and never otherwise, so an idle node spends nothing here. There is no authentication: health and metrics are for whoever reaches the
-// port, which by default only this machine does; /debug is for this machine in any case.
+// port, which by default only this machine does; /debug is for this machine in any case: not for pages
+// that a browser on it shows, nor for what a proxy on it passes on.
 package httpd

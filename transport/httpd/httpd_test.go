@@ -132,13 +132,54 @@ func TestMetricNamesFollowTheRules(t *testing.T) {
 func TestDebugIsForThisMachineOnly(t *testing.T) {
 	s := New(Options{Node: func() any { return 1 }})
 	for from, want := range map[string]int{"127.0.0.1:5": 200, "[::1]:5": 200, "[::ffff:127.0.0.1]:5": 200, "192.0.2.1:5": 403, "[2001:db8::1]:5": 403} {
-		for _, path := range []string{"/debug/node", "/debug/pprof/cmdline"} {
+		for _, path := range []string{"/debug/node", "/debug/pprof/symbol", "/debug/pprof/"} {
 			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", path, nil)
-			r.RemoteAddr = from
+			r.RemoteAddr, r.Host = from, "localhost:9644"
 			s.http.Handler.ServeHTTP(w, r)
 			if w.Code != want {
 				t.Errorf("%s from %s: %d, want %d", path, from, w.Code, want)
 			}
+		}
+	}
+}
+
+// A page that a browser on this machine shows, or a proxy on it, is not somebody on this machine.
+func TestDebugIsNotForPagesAndProxies(t *testing.T) {
+	s := New(Options{Node: func() any { return 1 }})
+	for _, c := range []struct {
+		host, header, value string
+		want                int
+	}{
+		{"localhost:9644", "", "", 200}, {"LOCALHOST", "", "", 200}, {"127.0.0.1:9644", "", "", 200}, {"[::1]:9644", "", "", 200}, {"[::1]", "", "", 200}, {"127.9.9.9", "", "", 200},
+		{"localhost:9644", "Sec-Fetch-Site", "none", 200}, {"localhost:9644", "Sec-Fetch-Site", "same-origin", 200},
+		{"evil.example:9644", "", "", 403}, {"localhost.evil.example", "", "", 403}, {"192.0.2.1", "", "", 403}, {"0.0.0.0:9644", "", "", 403}, {"", "", "", 403},
+		{"localhost:9644", "Sec-Fetch-Site", "cross-site", 403}, {"localhost:9644", "Sec-Fetch-Site", "same-site", 403},
+		{"localhost:9644", "Origin", "http://evil.example", 403}, {"localhost:9644", "Origin", "null", 403},
+		{"localhost:9644", "X-Forwarded-For", "192.0.2.1", 403}, {"localhost:9644", "X-Forwarded-Host", "a", 403}, {"localhost:9644", "X-Forwarded-Proto", "https", 403},
+		{"localhost:9644", "Forwarded", "for=192.0.2.1", 403}, {"localhost:9644", "Via", "1.1 proxy", 403}, {"localhost:9644", "X-Real-IP", "192.0.2.1", 403},
+	} {
+		for _, path := range []string{"/debug/node", "/debug/pprof/", "/debug/pprof/symbol"} {
+			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", path, nil)
+			r.RemoteAddr, r.Host = "127.0.0.1:5", c.host
+			if c.header != "" {
+				r.Header.Set(c.header, c.value)
+			}
+			s.http.Handler.ServeHTTP(w, r)
+			if w.Code != c.want {
+				t.Errorf("%s of host %q with %s: %s: %d, want %d", path, c.host, c.header, c.value, w.Code, c.want)
+			}
+		}
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/debug/pprof/cmdline", nil)
+	r.RemoteAddr, r.Host = "127.0.0.1:5", "localhost"
+	if s.http.Handler.ServeHTTP(w, r); w.Code != 404 {
+		t.Errorf("the command line, which may hold secrets: %d", w.Code)
+	}
+	for _, path := range []string{"/livez", "/metrics"} { // probes come by any name
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", path, nil)
+		r.RemoteAddr, r.Host = "192.0.2.1:5", "troupe.example"
+		if s.http.Handler.ServeHTTP(w, r); w.Code == 403 {
+			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -55,7 +56,6 @@ func New(o Options) *Server {
 		mux.HandleFunc("GET /debug/node", onlyLocal(s.node))
 	}
 	mux.HandleFunc("GET /debug/pprof/", onlyLocal(pprof.Index))
-	mux.HandleFunc("GET /debug/pprof/cmdline", onlyLocal(pprof.Cmdline))
 	mux.HandleFunc("GET /debug/pprof/profile", onlyLocal(pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/symbol", onlyLocal(pprof.Symbol))
 	mux.HandleFunc("GET /debug/pprof/trace", onlyLocal(pprof.Trace))
@@ -84,16 +84,50 @@ func (s *Server) Close(ctx context.Context) error {
 	return err
 }
 
-// onlyLocal serves requests from this machine: a profile costs time and shows the insides, and there is no authentication.
+// onlyLocal serves requests of people and tools on this machine: a profile costs time and shows the insides, and there is no authentication.
+// A page in a browser there is somebody else's, whether it asks across sites or has its name resolve to this machine, and so is what a proxy
+// there passes on.
 func onlyLocal(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !from.Addr().Unmap().IsLoopback() {
-			text(w, http.StatusForbidden, "only from this machine: forward a port, for example with ssh -L\n")
+		if why := foreign(r); why != "" {
+			text(w, http.StatusForbidden, why+"\n")
 			return
 		}
 		serve(w, r)
 	}
+}
+
+// forwarding are headers by which proxies say for whom they ask.
+var forwarding = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+
+// foreign says why a request is not one of this machine, or nothing.
+func foreign(r *http.Request) string {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !from.Addr().Unmap().IsLoopback() {
+		return "only from this machine: forward a port, for example with ssh -L"
+	}
+	if !localHost(r.Host) {
+		return "only by the name localhost, or an address of the loopback"
+	}
+	for _, h := range forwarding {
+		if r.Header.Get(h) != "" {
+			return "only from this machine, and not through a proxy (" + h + ")"
+		}
+	}
+	site := r.Header.Get("Sec-Fetch-Site")
+	if r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
+		return "not for pages of other sites"
+	}
+	return ""
+}
+
+// localHost reports whether the host of a request is this machine in every network.
+func localHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
 func (s *Server) node(w http.ResponseWriter, _ *http.Request) {
