@@ -317,12 +317,15 @@ func (b *Broker) warning(e protocol.ConfigEntry, k *Key) string {
 }
 
 // Unhonoured says which settings, stored while running by a version that took them, would be refused now. They stay as they were, without
-// effect: refusing the start would leave no way to take them back.
+// effect: refusing the start would leave no way to take them back. Secrets are among them.
 func Unhonoured(stored []protocol.ConfigEntry) (out []Warning) {
 	for _, e := range stored {
 		var invalid *Invalid
 		if err := ValidateBroker(e.Key, e.Value); errors.As(err, &invalid) && invalid.Unhonoured {
 			out = append(out, Warning{e.Key, "a stored setting has no effect: " + err.Error()})
+		}
+		if k, ok := BrokerKey(e.Key); ok && k.Sensitive() {
+			out = append(out, Warning{e.Key, e.Key + " is a secret that stands in the metadata log as it is: take it back, and change it where it is used"})
 		}
 	}
 	return out

@@ -206,12 +206,38 @@ func TestATokenIsAsLongAsItsListenerAllows(t *testing.T) {
 
 // What an earlier version stored does not keep a node from starting, and is said.
 func TestStoredSettingsThatAreRefusedNowAreSaid(t *testing.T) {
-	stored := entries("listener.name.external.max.connections", "10", "num.io.threads", "4", "max.connections.per.ip", "5")
+	stored := entries("listener.name.external.max.connections", "10", "num.io.threads", "4", "max.connections.per.ip", "5", "ssl.key.password", "geheim")
 	if _, err := NewBroker(Values{Default: stored}); err != nil {
 		t.Error(err)
 	}
-	if got := Unhonoured(stored); len(got) != 1 || got[0].Key != "listener.name.external.max.connections" || !strings.Contains(got[0].Text, "has no effect") {
+	if got := Unhonoured(stored); len(got) != 2 || got[0].Key != "listener.name.external.max.connections" || !strings.Contains(got[0].Text, "has no effect") || got[1].Key != "ssl.key.password" || strings.Contains(got[1].Text, "geheim") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The metadata log keeps what is set while running as it stands, and everybody who reads the directory or a copy of it reads it.
+func TestNoSecretIsSetWhileRunning(t *testing.T) {
+	n := 0
+	for _, k := range BrokerKeys() {
+		for _, name := range []string{k.Name, "listener.name.external." + k.Name, "listener.name.external.scram-sha-256." + k.Name} {
+			if !k.Sensitive() {
+				continue
+			}
+			n++
+			if err := ValidateDynamicBroker(name, "geheim", false); err == nil || strings.Contains(err.Error(), "geheim") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	for _, table := range [][]Key{TopicKeys(), GroupKeys()} {
+		for _, k := range table {
+			if k.Sensitive() {
+				t.Errorf("%s is a secret, and always set while running", k.Name)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no secrets")
 	}
 }
 

@@ -206,10 +206,13 @@ func ValidateBroker(name, text string) error {
 }
 
 // ValidateDynamicBroker checks a broker setting made while running: the key must allow that, for one broker or (clusterWide) for
-// all.
+// all. Secrets are refused: they would stand in the metadata log.
 func ValidateDynamicBroker(name, text string, clusterWide bool) error {
 	if err := AlterableBroker(name, clusterWide); err != nil {
 		return err
+	}
+	if k, _ := BrokerKey(name); k.Sensitive() {
+		return unhonoured(name, name+" is a secret, and what is set while running is kept and copied as it stands; set it in server.properties, in a file that only the broker's user can read")
 	}
 	return ValidateBroker(name, text)
 }
