@@ -37,7 +37,10 @@ func (a *app) command() *cobra.Command {
 		Args:          cobra.ArbitraryArgs,
 		RunE:          onlySubcommands,
 
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.settleFor(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			a.warnOfSecrets(cmd)
+			return a.settleFor(cmd)
+		},
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)

@@ -87,13 +87,13 @@ func (more outputWriters) writerFor(format string) (func(io.Writer, tabled) erro
 	return nil, usage("-o "+more.names(), "no output format %q", format)
 }
 
-// marshal is JSON for people: no escapes of <, > and &.
+// marshal is JSON for people: no escapes of <, > and &, but of all that a terminal obeys.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	return obeyedByTerminals.ReplaceAllFunc(bytes.TrimSuffix(b.Bytes(), []byte("\n")), jsonEscape), err
 }
 
 func writeJSON(w io.Writer, v tabled) error {
@@ -181,7 +181,9 @@ func writeTable(w io.Writer, v tabled) error {
 func writeSection(b *bytes.Buffer, rows [][]string) {
 	var widths []int
 	for _, row := range rows {
-		for i, cell := range row {
+		for i := range row {
+			row[i] = visible(row[i])
+			cell := row[i]
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}

@@ -41,8 +41,10 @@ func (t terminal) now() time.Time {
 	return t.clock()
 }
 
-// say writes one line of everything that is not data.
-func (t terminal) say(format string, args ...any) { fmt.Fprintf(t.err, format+"\n", args...) }
+// say writes one line, or several, of everything that is not data.
+func (t terminal) say(format string, args ...any) {
+	io.WriteString(t.err, visibleBut(fmt.Sprintf(format+"\n", args...), "\n\t"))
+}
 
 // confirm lets a person agree to what a command will destroy. yes is the value of --yes.
 func (t terminal) confirm(yes bool, plan string) error {
@@ -52,7 +54,7 @@ func (t terminal) confirm(yes bool, plan string) error {
 	if !t.inTTY || !t.errTTY {
 		return &problem{what: "refused: this would " + plan, why: "there is no terminal to ask on", next: "add --yes, or --dry-run to see what would happen", exit: exitUsage}
 	}
-	fmt.Fprintf(t.err, "This will %s.\nGo on? [y/N] ", plan)
+	fmt.Fprintf(t.err, "This will %s.\nGo on? [y/N] ", visible(plan))
 	line, _ := bufio.NewReader(t.in).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":
