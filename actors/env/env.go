@@ -18,6 +18,8 @@ type Env struct {
 	Offload Offload
 	// OpenFS opens (creating it if need be) the directory dir of the host and returns a file system rooted there.
 	OpenFS func(dir string) (FS, error)
+	// LookFS does the same with a directory that exists; fs.ErrNotExist if it does not.
+	LookFS func(dir string) (FS, error)
 }
 
 // Clock tells the time and wakes.

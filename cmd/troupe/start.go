@@ -64,11 +64,11 @@ func serve(ctx context.Context, settings *config.Broker, log *slog.Logger, ready
 	for _, w := range settings.Warnings() {
 		log.Warn(w.Text, slog.String("key", w.Key))
 	}
-	warnOfReaders(log, settings)
 	n, err := node.Start(ctx, osenv.New(), node.Config{Settings: settings, Version: version, Logger: log})
 	if err != nil {
 		return startFailure(err, settings)
 	}
+	warnOfReaders(log, settings) // they are ours: nobody is told to change somebody else's
 	log.Info("ready", slog.Int64("ms", time.Since(began).Milliseconds()), slog.String("version", version), slog.Any("kafka", n.KafkaAddresses()),
 		slog.Any("http", n.HTTPAddresses()), slog.String("cluster", n.ClusterID()), slog.Int("node", int(settings.NodeID)), slog.Any("dirs", settings.LogDirs))
 	idle, stop := context.WithCancel(ctx)
@@ -117,6 +117,11 @@ func startFailure(err error, settings *config.Broker) error {
 		return &problem{what: "the data directory is in use", why: err.Error(), next: "stop the other broker, or give this one its own --set log.dirs=DIR", cause: err}
 	case errors.Is(err, node.ErrForeign):
 		return &problem{what: "this data belongs to another broker", why: err.Error(), next: "the node.id it was written with, or another --set log.dirs=DIR", cause: err}
+	case errors.Is(err, node.ErrMissing):
+		return &problem{
+			what: "a data directory is missing", why: err.Error(), cause: err,
+			next: "mount it, or put it back into log.dirs; to give up the partitions in it, take its line out of " + storage.SiblingsName + " in the other directories",
+		}
 	case errors.Is(err, node.ErrNotOurs):
 		return &problem{what: "this data is not troupe's", why: err.Error(), next: "an empty directory: --set log.dirs=DIR; nothing was changed", cause: err}
 	case errors.Is(err, syscall.ENOTDIR):

@@ -63,6 +63,9 @@
 //	                      84  4  lowered         see Position
 //	                      | CRC-32C 4
 //
+//	directories-checkpoint  text: version 0, then "directory.id path" a line for every directory that the node works in (Sibling). A start
+//	                   that lacks one of them is refused.
+//
 //	flush-journal-0, -1   what small flushes made durable before the segment files were synced; see Journal, which draws a frame.
 //
 // # What is durable when

@@ -41,12 +41,19 @@ func Whose(files env.FS) (MetaProperties, error) {
 		return MetaProperties{}, err
 	case meta.Format > DirectoryFormat:
 		return MetaProperties{}, fmt.Errorf("%w to this version: a later one wrote it (%s=%d, this one knows up to %d)", ErrNotOurs, formatKey, meta.Format, DirectoryFormat)
-	case meta.Format > 0 || seen.ours && len(seen.kafka) == 0:
+	case meta.Format > 0 || (seen.ours || unnumbered(files, meta)) && len(seen.kafka) == 0:
 		return meta, nil
 	case len(seen.kafka) > 0:
 		return MetaProperties{}, fmt.Errorf("%w: it holds the data of an Apache Kafka broker (%s)", ErrNotOurs, named(seen.kafka))
 	}
 	return MetaProperties{}, fmt.Errorf("%w: it was formatted for Apache Kafka (cluster.id=%s)", ErrNotOurs, meta.ClusterID)
+}
+
+// unnumbered reports whether meta.properties is to the letter what was written before there was a troupe.format. Kafka's begins with a
+// comment and the date.
+func unnumbered(files env.FS, m MetaProperties) bool {
+	b, err := ReadFile(files, metaName)
+	return err == nil && string(b) == fmt.Sprintf("cluster.id=%s\ndirectory.id=%s\nnode.id=%d\nversion=1\n", m.ClusterID, m.DirectoryID, m.NodeID)
 }
 
 // signs are what the names in a directory tell.

@@ -306,6 +306,20 @@ func (d *Disk) open(p *Process, dir string) (env.FS, error) {
 	return &filesystem{d: d, p: p, root: n, prefix: strings.Trim(path.Clean(dir), "/")}, nil
 }
 
+// look opens a directory that exists.
+func (d *Disk) look(p *Process, dir string) (env.FS, error) {
+	n := d.root
+	for part := range strings.SplitSeq(strings.Trim(path.Clean(dir), "/"), "/") {
+		if part == "." || part == "" {
+			continue
+		}
+		if n = n.entries[part]; n == nil {
+			return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
+		}
+	}
+	return d.open(p, dir)
+}
+
 // Inspect is a view of the disk for the simulator itself: no process, no faults, no trace.
 func (d *Disk) Inspect(dir string) env.FS {
 	fsys, _ := d.open(nil, dir)

@@ -171,6 +171,7 @@ func (p *Process) Env() env.Env {
 	return env.Env{
 		Clock: clock{p}, Rand: p.Host.chance, Offload: offload{p},
 		OpenFS: func(dir string) (env.FS, error) { return p.Host.Disk.open(p, dir) },
+		LookFS: func(dir string) (env.FS, error) { return p.Host.Disk.look(p, dir) },
 	}
 }
 

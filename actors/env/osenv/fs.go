@@ -22,7 +22,7 @@ type rooted struct {
 }
 
 // openFS opens dir, creating it and what is missing above it durably.
-func openFS(dir string) (*rooted, error) {
+func openFS(dir string) (env.FS, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -30,6 +30,11 @@ func openFS(dir string) (*rooted, error) {
 	if err := mkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("creating directory %q: %w", dir, err)
 	}
+	return lookFS(dir)
+}
+
+// lookFS opens a directory that exists.
+func lookFS(dir string) (env.FS, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening directory %q: %w", dir, err)

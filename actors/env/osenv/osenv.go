@@ -18,7 +18,8 @@ func New() env.Env {
 		Clock:   clock{origin: time.Now()},
 		Rand:    chance{},
 		Offload: NewOffload(OffloadTasks),
-		OpenFS:  func(dir string) (env.FS, error) { return openFS(dir) },
+		OpenFS:  openFS,
+		LookFS:  lookFS,
 	}
 }
 
