@@ -192,18 +192,22 @@ func (a *replicaActor) housekeep(ctx *actors.Context, m housekeep) {
 // name writes the topic's name into the directory, for people. Only once there is data, so that creating ten thousand partitions does
 // not wait for as many syncs.
 func (a *replicaActor) name(ctx *actors.Context) {
-	if !a.unnamed {
-		return
+	if a.unnamed {
+		write := a.naming(ctx)
+		ctx.Offload(func() any { write(); return nil })
 	}
+}
+
+// naming is the blocking work of that, to be done outside the turn.
+func (a *replicaActor) naming(ctx *actors.Context) func() {
 	a.unnamed = false
 	fsys, dir, logger := a.fs, a.log.Dir(), ctx.Logger()
 	metadata := storage.PartitionMetadata{Topic: a.handle.Partition.Topic, TopicName: a.handle.TopicName}
-	ctx.Offload(func() any {
+	return func() {
 		if err := storage.WritePartitionMetadata(fsys, dir, metadata); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			logger.Warn("partition.metadata was not written", slog.String("dir", dir), slog.Any("error", err))
 		}
-		return nil
-	})
+	}
 }
 
 // trimIfFull applies retention.bytes as soon as a whole segment is too much, instead of at the next walk: segments that go while they are
@@ -308,7 +312,12 @@ func (a *replicaActor) close(ctx *actors.Context) {
 	if a.snapshotBytes >= snapshotAtClose {
 		producers = a.producers.Snapshot()
 	}
+	name := func() {}
+	if a.unnamed && log.EndOffset() > 0 {
+		name = a.naming(ctx)
+	}
 	ctx.Offload(func() any {
+		name()
 		out.err = closeClean(log, producers)
 		out.position, out.start = log.Position(), log.StartOffset()
 		return out

@@ -15,13 +15,13 @@ import (
 )
 
 func (a *app) debug() *cobra.Command {
-	return noun("debug", "Look into a broker's files", noun("log", "Look into logs", a.logDump()))
+	return noun("debug", "Look into a broker's files", noun("log", "Look into logs", a.logDump()), a.debugDirs())
 }
 
 // dumped is what is in one file of a log directory.
 type dumped struct {
 	File     string   `json:"file"`
-	Kind     string   `json:"kind" doc:"log, index, timeindex, txnindex, snapshot, checkpoint, positions or properties"`
+	Kind     string   `json:"kind" doc:"log, index, timeindex, txnindex, snapshot, metadata (a snapshot of it), checkpoint, positions or properties"`
 	Bytes    int64    `json:"bytes"`
 	Summary  string   `json:"summary"`
 	Problems []string `json:"problems,omitempty" doc:"what does not hold together"`
@@ -31,6 +31,7 @@ type dumped struct {
 	Aborted   []abortedDump  `json:"aborted,omitempty" doc:"of a txnindex"`
 	Producers []producerDump `json:"producers,omitempty" doc:"of a snapshot"`
 	Positions []positionDump `json:"positions,omitempty" doc:"of the positions checkpoint"`
+	Metadata  []metadataDump `json:"metadata,omitempty" doc:"of the metadata log or a snapshot of it"`
 	Lines     []string       `json:"lines,omitempty" doc:"of a text file"`
 }
 
@@ -62,7 +63,8 @@ func (a *app) logDump() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dump FILE|DIR...", Short: "Show and check segments, indexes, checkpoints and snapshots", Args: argCount(1, -1, "a file or directory"),
 		Long: "Show what is in files of a log directory, troupe's or Kafka's, and check it: the CRC of every batch, that its records can be read,\n" +
-			"that offsets and leader epochs never go back, that every index entry points at the batch it names.\n\n" +
+			"that offsets and leader epochs never go back, that every index entry points at the batch it names. Of the metadata log (in\n" +
+			"__cluster_metadata-0) and its snapshots the records are shown by name and field.\n\n" +
 			"A broker that is writing may show a torn tail; that is not damage. The exit code is 4 if something does not hold together.",
 	}
 	var o dumpOptions
@@ -138,6 +140,8 @@ func kindOf(name string) string {
 	switch {
 	case base == "meta.properties" || base == "partition.metadata":
 		return "properties"
+	case filepath.Ext(base) == ".checkpoint" && isMetadata(name):
+		return "metadata"
 	case base == "positions-checkpoint":
 		return "positions"
 	case strings.HasSuffix(base, "-checkpoint") || base == ".kafka_cleanshutdown" || base == "lowered-position":
@@ -163,11 +167,13 @@ func dumpFile(name string, o dumpOptions) (dumped, error) {
 		err = d.readSnapshot()
 	case "positions":
 		err = d.readPositions()
+	case "metadata":
+		err = d.readState()
 	default:
 		err = d.readText()
 	}
 	if o.brief {
-		d.Batches, d.Entries, d.Aborted, d.Producers, d.Positions, d.Lines = nil, nil, nil, nil, nil, nil
+		d.Batches, d.Entries, d.Aborted, d.Producers, d.Positions, d.Metadata, d.Lines = nil, nil, nil, nil, nil, nil, nil
 	}
 	return d, err
 }

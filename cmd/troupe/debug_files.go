@@ -84,6 +84,11 @@ func (d *dumped) rows() (out [][]string) {
 	for _, p := range d.Positions {
 		out = append(out, []string{"  " + p.Partition, "durable below " + decimal(p.Offset), fmt.Sprintf("segment %d", p.Segment), fmt.Sprintf("byte %d", p.Bytes)})
 	}
+	for _, m := range d.Metadata {
+		for _, r := range m.Records {
+			out = append(out, []string{fmt.Sprintf("  offset %d", m.Offset), r.Type, string(r.Record)})
+		}
+	}
 	for _, l := range d.Lines {
 		out = append(out, []string{"  " + l})
 	}

@@ -154,6 +154,9 @@ func (d *dumped) readLog(o dumpOptions) error {
 		}
 		check.batch(d, b, pos, &decoder)
 		records += int64(b.NumRecords())
+		if isMetadata(d.File) {
+			d.metadataOf(b, &decoder)
+		}
 		if o.brief {
 			continue
 		}

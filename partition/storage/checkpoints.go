@@ -300,3 +300,31 @@ type PartitionMetadata struct {
 func WritePartitionMetadata(files env.FS, dir string, m PartitionMetadata) error {
 	return ReplaceFile(files, dir, partitionMetadataName, fmt.Appendf(nil, "version: 0\ntopic_id: %s\ntopic_name: %q\n", m.Topic, m.TopicName))
 }
+
+// ReadPartitionMetadata reads the file, ours or Kafka's (which has no name); fs.ErrNotExist if there is none, ErrCorrupt if there is no
+// topic id in it.
+func ReadPartitionMetadata(files env.FS, dir string) (m PartitionMetadata, err error) {
+	name := dir + "/" + partitionMetadataName
+	b, err := ReadFile(files, name)
+	if err != nil {
+		return m, err
+	}
+	ok := false
+	for line := range strings.Lines(string(b)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "topic_id":
+			var tp protocol.TopicPartition
+			tp, ok = ParseDirName(value + "-0")
+			m.Topic = tp.Topic
+		case "topic_name":
+			if m.TopicName, err = strconv.Unquote(value); err != nil {
+				return m, &Corruption{File: name, Offset: -1, Reason: "topic_name is not quoted"}
+			}
+		}
+	}
+	if !ok {
+		return m, &Corruption{File: name, Offset: -1, Reason: "topic_id is missing"}
+	}
+	return m, nil
+}

@@ -215,6 +215,9 @@ func TestPartitionMetadata(t *testing.T) {
 	if err := WritePartitionMetadata(files, testDir, PartitionMetadata{protocol.TopicID{15: 1}, "a\nb"}); err != nil {
 		t.Fatal(err)
 	}
+	if m, err := ReadPartitionMetadata(files, testDir); err != nil || m != (PartitionMetadata{protocol.TopicID{15: 1}, "a\nb"}) {
+		t.Error(m, err)
+	}
 	if got := string(files.node(testDir + "/" + partitionMetadataName).data); got != "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\ntopic_name: \"a\\nb\"\n" {
 		t.Fatalf("%q", got)
 	}

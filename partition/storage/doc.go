@@ -42,7 +42,8 @@
 //
 //	lowered-position   text: version 0, "count offset start segment bytes aborted reset", CRC-32C in hex. Ours; see TruncateTo.
 //
-//	partition.metadata text: version and topic id.
+//	partition.metadata text: version, topic id and, not Kafka's, the quoted topic name. For people and tools only: the directory's name decides.
+//	                   Written once there is data.
 //
 // Beside the logs a log directory holds recovery-point-offset-checkpoint, replication-offset-checkpoint and
 // log-start-offset-checkpoint and cleaner-offset-checkpoint (text, Kafka's), meta.properties, .kafka_cleanshutdown, and our own
