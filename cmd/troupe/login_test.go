@@ -200,8 +200,18 @@ func TestAMemberOutlivesARestart(t *testing.T) {
 func TestWhatJSONDoesNotSayIsNotGuessed(t *testing.T) {
 	fakeCluster(t, 20196, "json")
 	for input, want := range map[string]string{
-		`{"key":"k","vaule":"x"}`:                 `unknown field "vaule"; did you mean "value"?`,
+		`{"key":"k","vaule":"x"}`:                 `record 1 of the input: line 1: unknown field "vaule" in a record; did you mean "value"?`,
+		`{"key":"k","Value":"x"}`:                 `unknown field "Value" in a record; did you mean "value"?`,
 		`{"key":"k","payload":"x"}`:               `unknown field "payload"`,
+		`{"value":"x","value":"y"}`:               `a record has the field "value" twice`,
+		`{"value":"x","timestamp":"now"}`:         `"timestamp" cannot be a JSON string`,
+		`{"value":"x","headers":{"a":"b"}}`:       `headers are a JSON array`,
+		`{"value":"x","headers":[{"k":"a"}]}`:     `unknown field "k" in a header; did you mean "key"?`,
+		`{"value":"x","headers":[{"key":"a"}]}`:   `the header "a" has no value`,
+		`{"value":"x","headers":["a"]}`:           `a header is a JSON object, not text`,
+		`null`:                                    "a record is a JSON object, not null",
+		"\n{\"value\":\n\"x\"}\n\n{\"valu\":1}":   "record 2 of the input: line 5: unknown field",
+		"{\"value\":1}\n{\"value\"\n\"x\"}":       "record 2 of the input: line 3: invalid character",
 		`{"key":"k"}`:                             "there is no value",
 		`{"value":"x","value_base64":"eA=="}`:     "the value is there twice",
 		`{"value_base64":"?"}`:                    "not base64",

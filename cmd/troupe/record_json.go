@@ -90,6 +90,9 @@ func (j recordJSON) record() (*kgo.Record, error) {
 			}
 			header.Key = string(key)
 		}
+		if h.Value == nil && h.ValueBase64 == nil {
+			return nil, fmt.Errorf(`the header %q has no value; one without a value is "value":null`, h.Key)
+		}
 		if header.Value, err = bytesOf("value of a header", h.Value, h.ValueBase64); err != nil {
 			return nil, err
 		}

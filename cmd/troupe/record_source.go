@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -25,9 +23,8 @@ func newSource(in io.Reader, p *produceFlags) (recordSource, error) {
 	case p.json && p.format != "":
 		return nil, usage("one of -J and -f", "-J and -f both say how to read records")
 	case p.json:
-		dec := json.NewDecoder(bufio.NewReaderSize(in, 256<<10))
-		dec.DisallowUnknownFields()
-		return &jsonSource{dec}, nil
+		lines := &lineCounter{in: bufio.NewReaderSize(in, 256<<10)}
+		return &jsonSource{json.NewDecoder(lines), lines}, nil
 	case p.format != "":
 		r, err := kgo.NewRecordReader(in, p.format)
 		if err != nil {
@@ -71,35 +68,47 @@ func (s formatSource) next() (*kgo.Record, error) {
 	return r, nil
 }
 
-type jsonSource struct{ dec *json.Decoder }
+// jsonSource reads JSON objects, on one line each or on several. Errors begin with the line.
+type jsonSource struct {
+	dec   *json.Decoder
+	lines *lineCounter
+}
 
 func (s *jsonSource) next() (*kgo.Record, error) {
+	var raw json.RawMessage
+	if err := s.dec.Decode(&raw); err != nil {
+		if err == io.EOF {
+			return nil, err
+		}
+		return nil, fmt.Errorf("line %d: %w", s.lines.at(max(s.dec.InputOffset(), syntaxAt(err))), err)
+	}
+	line := s.lines.at(s.dec.InputOffset() - int64(len(raw)))
+	r, err := decodeRecord(raw)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", line, err)
+	}
+	return r, nil
+}
+
+// syntaxAt is the offset in the stream of what is no JSON.
+func syntaxAt(err error) int64 {
+	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
+		return syntax.Offset - 1
+	}
+	return 0
+}
+
+// decodeRecord makes a record of one JSON object, of which every field is known and is there once.
+func decodeRecord(raw json.RawMessage) (*kgo.Record, error) {
+	if err := strictObject(raw, "a record", recordFields); err != nil {
+		return nil, err
+	}
 	var j recordJSON
-	if err := s.dec.Decode(&j); err != nil {
-		return nil, unknownField(err)
+	if err := json.Unmarshal(raw, &j); err != nil {
+		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+			return nil, fmt.Errorf("the field %q cannot be a JSON %s", wrong.Field, wrong.Value)
+		}
+		return nil, err
 	}
 	return j.record()
-}
-
-// unknownField names the field that a misspelt one is like.
-func unknownField(err error) error {
-	name, ok := strings.CutPrefix(err.Error(), "json: unknown field ")
-	if !ok {
-		return err
-	}
-	name = strings.Trim(name, `"`)
-	fields := recordFields()
-	if near := nearest(name, fields); near != "" {
-		return fmt.Errorf("unknown field %q; did you mean %q?", name, near)
-	}
-	return fmt.Errorf("unknown field %q; there are %s", name, strings.Join(fields, ", "))
-}
-
-// recordFields are the names of recordJSON's fields.
-func recordFields() (out []string) {
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[recordJSON]()) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		out = append(out, name)
-	}
-	return out
 }
