@@ -5,6 +5,7 @@
 //	go run ./simulations/compat/suite -suite java -only 'Console.*'
 //	go run ./simulations/compat/suite -suite librdkafka -jobs 4
 //	go run ./simulations/compat/suite -suite franz-go-chaos -count 20                # a soak
+//	go run ./simulations/compat/suite -suite readers                                 # six libraries, every shape of answer
 //	go run ./simulations/compat/suite -quick                                         # what `make test` runs
 //
 // A suite names what it needs of the machine, gets it ready, runs its own command and tells the result of each of its tests by name
