@@ -123,9 +123,10 @@ type PartitionsCreated struct {
 type ResourceType int8
 
 const (
-	ResourceTopic  ResourceType = 2
-	ResourceBroker ResourceType = 4
-	ResourceGroup  ResourceType = 32
+	ResourceTopic        ResourceType = 2
+	ResourceBroker       ResourceType = 4
+	ResourceBrokerLogger ResourceType = 8
+	ResourceGroup        ResourceType = 32
 )
 
 // ConfigOp is Kafka's AlterConfigOp.OpType.

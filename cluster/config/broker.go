@@ -23,6 +23,7 @@ type Broker struct {
 	LogDirs        []string   // never empty, all different
 	MetadataLogDir string     // one of LogDirs unless configured elsewhere
 	HTTPListener   string     // host:port; empty: none
+	LogLevel       string     // one of LogLevels
 
 	AutoCreateTopics         bool
 	DeleteTopics             bool
@@ -63,6 +64,7 @@ func NewBroker(v Values) (*Broker, error) {
 	}
 	b.Rack = b.String("broker.rack")
 	b.HTTPListener = b.String("http.listener")
+	b.LogLevel = strings.ToUpper(b.String("logging.level"))
 	b.topics()
 	b.sockets()
 	b.intervals()

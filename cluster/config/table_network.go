@@ -1,6 +1,6 @@
 package config
 
-// brokerNetworkKeys concern listeners, sockets and requests. Source: SocketServerConfigs, ServerConfigs; http.listener is ours.
+// brokerNetworkKeys concern listeners, sockets and requests. Source: SocketServerConfigs, ServerConfigs; http.listener and logging.level are ours.
 var brokerNetworkKeys = []Key{
 	{Name: "listeners", Type: String, Default: "PLAINTEXT://:9092", Valid: endpoints, Update: PerBroker, Enforced: true,
 		Doc: "Addresses to listen on, as NAME://host:port separated by commas; an empty host is every address."},
@@ -10,6 +10,8 @@ var brokerNetworkKeys = []Key{
 		Doc: "Which security protocol each listener name has; PLAINTEXT and SASL_PLAINTEXT are served."},
 	{Name: "http.listener", Type: String, Default: "localhost:9644", Valid: address, Enforced: true,
 		Doc: "Address of health and metrics, for whoever reaches it, and of profiles, for this machine alone, as host:port; an empty host is every address, empty is none."},
+	{Name: "logging.level", Type: String, Default: "INFO", Valid: oneOfFold(LogLevels...), Enforced: true,
+		Doc: "From which level on the broker logs; read again at SIGHUP, while levels of single loggers are those of the entity type broker-loggers."},
 	{Name: "early.start.listeners", Type: String, Null: true,
 		Doc: "Listeners that open before the authorizer is ready."},
 	{Name: "inter.broker.listener.name", Type: String, Null: true,

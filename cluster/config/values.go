@@ -16,6 +16,7 @@ const (
 	DynamicDefaultSource Source = 3
 	StaticBrokerSource   Source = 4
 	DefaultSource        Source = 5
+	LoggerSource         Source = 6 // of the levels of loggers
 	GroupSource          Source = 8
 )
 

@@ -34,6 +34,8 @@ type Config struct {
 	Settings *config.Broker
 	Version  string
 	Logger   *slog.Logger // nil: silence
+	// Loggers are the levels of Logger; nil if nobody can change them.
+	Loggers *Loggers
 	// Dispatcher runs the actors; nil is a pool of threads. The simulator has its own.
 	Dispatcher actors.Dispatcher
 	// OnDeliver hears of every message before an actor gets it. It may be nil and must not block.
@@ -147,7 +149,8 @@ func (n *Node) spawn() (err error) {
 	n.server = api.NewServer(api.Config{
 		NodeID: n.settings.NodeID, System: n.system, Clock: n.env.Clock, Rand: n.env.Rand, Table: n.table, Images: n.images,
 		Controller: func() actors.PID { return n.control }, Settings: n.apiSettings, Static: n.settings.Values().Static,
-		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), LoginFailures: &kafka.LoginFailures{}, LargeBatches: &sync.Mutex{}, Logger: n.log,
+		LogDirs: n.apiDirs(), Coordinators: n.groups, FetchSlots: kafka.NewFetchSlots(n.settings.FetchSessionSlots), LoginFailures: &kafka.LoginFailures{},
+		LargeBatches: &sync.Mutex{}, Loggers: n.loggers(), Logger: n.log,
 	})
 	n.metrics = httpd.NewMetrics(n.sources())
 	if n.host, err = n.system.Spawn(partition.NewHost(n.hostConfig())); err != nil {

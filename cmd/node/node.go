@@ -113,7 +113,9 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.httpd = httpd.New(httpd.Options{Conditions: n.conditions(), Metrics: n.metrics.Handler(), Node: func() any { return n.describe() }, Logger: n.log})
+	n.httpd = httpd.New(httpd.Options{
+		Conditions: n.conditions(), Metrics: n.metrics.Handler(), Node: func() any { return n.describe() }, Logger: n.log, Loggers: n.loggers(),
+	})
 	n.http = listeners
 	for _, l := range listeners {
 		go func() {

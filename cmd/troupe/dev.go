@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -31,7 +30,8 @@ func (a *app) dev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run a broker for trying things out, on this machine only", Args: argCount(0, 0, "no arguments"),
 		Long: "Run a broker that only this machine can reach, with everything at its default but this: a group that forms does not\n" +
-			"wait 3 s for more members (group.initial.rebalance.delay.ms=0). Data stays in the directory between runs.",
+			"wait 3 s for more members (group.initial.rebalance.delay.ms=0). Data stays in the directory between runs. It stops cleanly at Ctrl-C\n" +
+			"and when its terminal closes.",
 		Example: "  troupe dev\n  troupe dev --topics orders:6,payments --data /tmp/try",
 	}
 	f := cmd.Flags()
@@ -40,7 +40,11 @@ func (a *app) dev() *cobra.Command {
 	f.IntVar(&d.httpPort, "http-port", 9644, "port of health and metrics")
 	f.StringSliceVar(&d.topics, "topics", nil, "create these topics, `NAME[:PARTITIONS],...`, unless they exist")
 	f.StringArrayVar(&d.set, "set", nil, "a broker setting, `KEY=VALUE`; may be repeated")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.runDev(cmd.Context(), d) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx, stop := untilHangup(cmd.Context())
+		defer stop()
+		return a.runDev(ctx, d)
+	}
 	return cmd
 }
 
@@ -49,7 +53,12 @@ func (a *app) runDev(ctx context.Context, d *devFlags) error {
 	if err != nil {
 		return err
 	}
+	level := "WARN"
+	if a.verbose {
+		level = "INFO"
+	}
 	settings, err := brokerSettings("", nil, append([]string{
+		"logging.level=" + level,
 		"log.dirs=" + d.data,
 		"listeners=PLAINTEXT://localhost:" + strconv.Itoa(d.port),
 		"http.listener=localhost:" + strconv.Itoa(d.httpPort),
@@ -58,12 +67,8 @@ func (a *app) runDev(ctx context.Context, d *devFlags) error {
 	if err != nil {
 		return err
 	}
-	level := slog.LevelWarn
-	if a.verbose {
-		level = slog.LevelInfo
-	}
 	began := time.Now()
-	err = serve(ctx, settings, a.logger(level), func(ctx context.Context, n *node.Node) error {
+	err = a.newBroker(settings).serve(ctx, func(ctx context.Context, n *node.Node) error {
 		if err := createTopics(ctx, n, topics); err != nil {
 			return err
 		}

@@ -28,7 +28,8 @@ func (a *app) start() *cobra.Command {
 	var set []string
 	cmd := &cobra.Command{
 		Use: "start", Short: "Run a broker in the foreground", Args: argCount(0, 0, "no arguments; settings go into --config and --set"),
-		Long: "Run a broker until SIGTERM or SIGINT, then stop cleanly; a second signal ends it at once.\n\n" +
+		Long: "Run a broker until SIGTERM or SIGINT, then stop cleanly; a second signal ends it at once. SIGHUP, also that of a terminal that\n" +
+			"closes, ends nothing: the settings are read again, logging.level is taken over, and one line says what needs a restart.\n\n" +
 			"Settings have Kafka's names; 'troupe config docs' lists them. None is needed: data goes to ./" + defaultDataDir + ", Kafka listens on port 9092,\n" +
 			"health and metrics on localhost:9644 (http.listener). A variable of the environment sets a key as in Kafka's container image:\n" +
 			"TROUPE_LOG_DIRS or KAFKA_LOG_DIRS is log.dirs (__ is _, ___ is -); --set is stronger than it, the file weaker. Directories need no formatting. Logs go to standard error, as JSON unless\n" +
@@ -38,33 +39,53 @@ func (a *app) start() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&file, "config", "c", "", "read settings from this properties `FILE`")
 	f.StringArrayVar(&set, "set", nil, "a setting, `KEY=VALUE`, over those of the file; may be repeated")
-	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&level, "log-level", "", "fatal, error, warn, info, debug or trace, over logging.level of the settings")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		settings, err := brokerSettings(file, os.Environ(), set)
+		signals := hangups()
+		strongest, err := levelSetting(level)
 		if err != nil {
 			return err
 		}
-		atLeast, err := parseLevel(level)
+		read := func() (*config.Broker, error) {
+			return brokerSettings(file, os.Environ(), slices.Concat(set, strongest))
+		}
+		settings, err := read()
 		if err != nil {
 			return err
 		}
-		log := a.logger(atLeast)
+		b := a.newBroker(settings)
 		if e := readEnvironment(os.Environ()); len(e.settings)+len(e.others) > 0 {
-			log.Info("variables of the environment", slog.Any("settings", e.names()), slog.Any("passedOver", e.others))
+			b.log.Info("variables of the environment", slog.Any("settings", e.names()), slog.Any("passedOver", e.others))
 		}
-		return serve(cmd.Context(), settings, log, func(context.Context, *node.Node) error { return nil })
+		r := &reloading{read: read, began: settings, parts: []reloader{levelReloader(b.loggers)}, log: slog.New(a.handler())}
+		reloads, stop := context.WithCancel(context.WithoutCancel(cmd.Context())) // also while it stops
+		defer stop()
+		go r.run(reloads, signals)
+		return b.serve(cmd.Context(), func(context.Context, *node.Node) error { return nil })
 	}
 	return cmd
 }
 
-// serve runs a node until ctx ends. ready is called once clients are served.
-func serve(ctx context.Context, settings *config.Broker, log *slog.Logger, ready func(context.Context, *node.Node) error) error {
-	began := time.Now()
+// broker is a node to be run, with its log.
+type broker struct {
+	settings *config.Broker
+	loggers  *node.Loggers
+	log      *slog.Logger
+}
+
+func (a *app) newBroker(settings *config.Broker) *broker {
+	loggers := node.NewLoggers(settings.LogLevel)
+	return &broker{settings, loggers, a.logger(loggers)}
+}
+
+// serve runs the node until ctx ends. ready is called once clients are served.
+func (b *broker) serve(ctx context.Context, ready func(context.Context, *node.Node) error) error {
+	began, settings, log := time.Now(), b.settings, b.log
 	spareProcessor()
 	for _, w := range settings.Warnings() {
 		log.Warn(w.Text, slog.String("key", w.Key))
 	}
-	n, err := node.Start(ctx, osenv.New(), node.Config{Settings: settings, Version: version, Logger: log})
+	n, err := node.Start(ctx, osenv.New(), node.Config{Settings: settings, Version: version, Logger: log, Loggers: b.loggers})
 	if err != nil {
 		return startFailure(err, settings)
 	}

@@ -6,6 +6,7 @@
 //	GET /metrics        Prometheus: troupe_..., and what its libraries tell of the process (go_, process_). Of what clients choose only
 //	                    names of topics and groups are label values, in at most lagRowsMax rows
 //	GET /debug/node     what the node is and does, as JSON
+//	/debug/log-level    from which level on the node logs; PUT and DELETE change it until it ends
 //	GET /debug/pprof/   Go's profiles
 //
 // It decides nothing about the node: what is ready and what is counted is handed in as functions, which are called when somebody asks

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/troupe-broker/troupe/transport/kafka/api"
 )
 
 const (
@@ -28,6 +30,8 @@ type Options struct {
 	Metrics http.Handler
 	// Node is the value of /debug/node; nil means not found.
 	Node func() any
+	// Loggers are shown and set at /debug/log-level; nil means not found.
+	Loggers api.Loggers
 	// Logger hears of broken connections; nil means silence.
 	Logger *slog.Logger
 }
@@ -54,6 +58,11 @@ func New(o Options) *Server {
 	}
 	if o.Node != nil {
 		mux.HandleFunc("GET /debug/node", onlyLocal(s.node))
+	}
+	if o.Loggers != nil {
+		for _, method := range []string{"GET", "PUT", "DELETE"} {
+			mux.HandleFunc(method+" /debug/log-level", onlyLocal(s.logLevels))
+		}
 	}
 	mux.HandleFunc("GET /debug/pprof/", onlyLocal(pprof.Index))
 	mux.HandleFunc("GET /debug/pprof/profile", onlyLocal(pprof.Profile))
@@ -140,7 +149,7 @@ func (s *Server) node(w http.ResponseWriter, _ *http.Request) {
 }
 
 func index(w http.ResponseWriter, _ *http.Request) {
-	text(w, http.StatusOK, "troupe\n\n/livez\n/readyz?verbose\n/startupz\n/metrics\n/debug/node\n/debug/pprof/\n")
+	text(w, http.StatusOK, "troupe\n\n/livez\n/readyz?verbose\n/startupz\n/metrics\n/debug/node\n/debug/log-level\n/debug/pprof/\n")
 }
 
 func text(w http.ResponseWriter, status int, body string) {

@@ -445,7 +445,7 @@ func TestDescribeConfigs(t *testing.T) {
 		want int16
 		got  kmsg.DescribeConfigsResponseResource
 	}{
-		{42, describe(4, "2")}, {42, describe(4, "x")}, {3, describe(2, "nowhere")}, {17, describe(2, "bad name")}, {42, describe(8, "1")}, {42, describe(77, "1")},
+		{42, describe(4, "2")}, {42, describe(4, "x")}, {3, describe(2, "nowhere")}, {17, describe(2, "bad name")}, {42, describe(8, "2")}, {42, describe(8, "")}, {42, describe(77, "1")},
 	} {
 		if row.got.ErrorCode != row.want || row.got.ErrorMessage == nil {
 			t.Errorf("want %d: %+v", row.want, row.got)
@@ -480,7 +480,7 @@ func TestAlterConfigs(t *testing.T) {
 			t.Errorf("row %d is %q", i, r.ResourceName)
 		}
 	}
-	if fmt.Sprint(codes) != "[0 42 42 42 42 42 42 0]" {
+	if fmt.Sprint(codes) != "[0 42 42 42 42 42 40 0]" {
 		t.Errorf("%v", codes)
 	}
 	m := w.ctl.got[0].(*protocol.AlterConfigs)

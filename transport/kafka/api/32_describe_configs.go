@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-broker/troupe/cluster/image"
 )
 
-// DescribeConfigs: v1-4, for topics, groups and brokers.
+// DescribeConfigs: v1-4, for topics, groups, brokers and their loggers.
 //
 // Behaviour:
 //   - Every key with its value, source, synonyms and, on demand, documentation; a key that has no effect here says so there. No or an
@@ -21,7 +21,7 @@ import (
 // Version history:
 //   - v1: synonyms (KIP-226); v3: documentation and types (KIP-569); v4: flexible
 //
-// Skipped: broker loggers and client metrics, which are INVALID_REQUEST.
+// Skipped: client metrics, which are INVALID_REQUEST.
 //
 // Source: ConfigHelper.describeConfigs.
 
@@ -81,8 +81,10 @@ func (s *Server) describe(kind protocol.ResourceType, name string, keys []string
 		return invalid("Group name must not be empty")
 	case kind == protocol.ResourceGroup:
 		return config.DescribeGroup(s.values(), s.Images.Load().GroupConfig(name), keys), protocol.Fault{}
+	case kind == protocol.ResourceBrokerLogger:
+		return s.describeLoggers(name, keys)
 	case kind != protocol.ResourceBroker:
-		return invalid("Unsupported resource type: " + strconv.Itoa(int(kind)) + "; topics (2), brokers (4) and groups (32) are")
+		return invalid("Unsupported resource type: " + strconv.Itoa(int(kind)) + "; topics (2), brokers (4), broker loggers (8) and groups (32) are")
 	case name == "":
 		return config.DescribeBrokerDefaults(s.values(), keys), protocol.Fault{}
 	}

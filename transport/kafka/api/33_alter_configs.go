@@ -17,7 +17,9 @@ import (
 // Version history:
 //   - v2: flexible
 //
-// Skipped: broker loggers and client metrics, which are INVALID_REQUEST.
+//   - Broker loggers are INVALID_REQUEST, as in Kafka: only IncrementalAlterConfigs takes them.
+//
+// Skipped: client metrics, which are INVALID_REQUEST.
 //
 // Source: KafkaApis.processLegacyAlterConfigsRequest, ConfigurationControlManager.legacyAlterConfigs.
 
@@ -65,8 +67,12 @@ func (c *Call) alter(cmd *protocol.AlterConfigs, done func([]protocol.ResourceRe
 	var places []int
 	for i, r := range cmd.Resources {
 		results[i] = protocol.ResourceResult{Type: r.Type, Name: r.Name}
-		if results[i].Reason = badAlteration(r, times[id{r.Type, r.Name}]); results[i].Reason != "" {
+		if results[i].Reason = badAlteration(r, cmd.Replace, times[id{r.Type, r.Name}]); results[i].Reason != "" {
 			results[i].Code = protocol.InvalidRequest
+			continue
+		}
+		if r.Type == protocol.ResourceBrokerLogger {
+			results[i].Fault = c.alterLoggers(r, cmd.ValidateOnly)
 			continue
 		}
 		good, places = append(good, r), append(places, i)
@@ -89,12 +95,16 @@ func (c *Call) alter(cmd *protocol.AlterConfigs, done func([]protocol.ResourceRe
 }
 
 // badAlteration is what is wrong with a change before anybody looks at its keys.
-func badAlteration(r protocol.AlterResource, times int) string {
+func badAlteration(r protocol.AlterResource, replace bool, times int) string {
 	if times > 1 {
 		return "Each resource must appear at most once."
 	}
 	switch r.Type {
 	case protocol.ResourceTopic:
+	case protocol.ResourceBrokerLogger:
+		if replace {
+			return "Unknown resource type " + strconv.Itoa(int(r.Type))
+		}
 	case protocol.ResourceBroker:
 		if _, err := strconv.ParseInt(r.Name, 10, 32); err != nil && r.Name != "" {
 			return "Broker id must be an integer, but it is: " + strconv.Quote(r.Name)
@@ -104,7 +114,7 @@ func badAlteration(r protocol.AlterResource, times int) string {
 			return "Default group resources are not allowed."
 		}
 	default:
-		return "Unsupported resource type: " + strconv.Itoa(int(r.Type)) + "; topics (2), brokers (4) and groups (32) are"
+		return "Unsupported resource type: " + strconv.Itoa(int(r.Type)) + "; topics (2), brokers (4), broker loggers (8) and groups (32) are"
 	}
 	seen := map[string]bool{}
 	for _, op := range r.Ops {

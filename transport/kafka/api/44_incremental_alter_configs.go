@@ -6,7 +6,8 @@ import (
 	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
-// IncrementalAlterConfigs: v0-1. Sets, deletes, appends to and subtracts from single settings of topics, groups and brokers (KIP-339).
+// IncrementalAlterConfigs: v0-1. Sets, deletes, appends to and subtracts from single settings of topics, groups and brokers (KIP-339), and levels
+// of the broker's loggers (KIP-412).
 //
 // Behaviour:
 //   - As AlterConfigs, but what is not named stays. A key that comes twice in a resource is INVALID_REQUEST.

@@ -19,8 +19,8 @@ import (
 	"github.com/troupe-broker/troupe/partition"
 )
 
-// Config is what the handlers of a node need of the rest of it. All fields but LogDirs, Coordinators, LoginFailures and Logger must be
-// set.
+// Config is what the handlers of a node need of the rest of it. All fields but LogDirs, Coordinators, LoginFailures, Loggers and Logger must
+// be set.
 type Config struct {
 	// LargeBatches lets the connections take turns at what one at a time may unpack; see record.Limits.Large. Nil: no turns.
 	LargeBatches record.Turns
@@ -44,7 +44,9 @@ type Config struct {
 	ProducerIDs actors.PID
 	// Coordinators finds those of groups and transactions; without it every group and transaction is COORDINATOR_NOT_AVAILABLE.
 	Coordinators Coordinators
-	Logger       *slog.Logger
+	// Loggers have levels that can be set; nil: there are none.
+	Loggers Loggers
+	Logger  *slog.Logger
 }
 
 // Images holds the newest metadata image.
