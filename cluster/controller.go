@@ -9,6 +9,7 @@ import (
 	"github.com/troupe-broker/troupe/actors/invariant"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/config"
+	"github.com/troupe-broker/troupe/cluster/controller"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/cluster/raft"
 	"github.com/troupe-broker/troupe/partition/storage"
@@ -111,6 +112,7 @@ type answer struct {
 	command actors.Command
 	to      actors.PID
 	msg     any
+	events  []controller.Event // for the log
 }
 
 // opened is the result of recovering the metadata log.

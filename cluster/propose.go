@@ -64,7 +64,7 @@ func (c *Controller) decide() {
 			working, _ = working.Apply(working.MetadataOffset+1, d.Records)
 			records = append(records, d.Records...)
 		}
-		answers = append(answers, answer{m, d.Head.ReplyTo, d.Answer})
+		answers = append(answers, answer{m, d.Head.ReplyTo, d.Answer, d.Events})
 	}
 	if c.waiting = c.waiting[taken:]; len(c.waiting) == 0 {
 		c.waiting = nil

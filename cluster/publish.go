@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/troupe-broker/troupe/actors/invariant"
@@ -82,6 +84,9 @@ func (c *Controller) takeEffect() {
 
 func (c *Controller) release(answers []answer) {
 	for _, a := range answers {
+		for _, e := range a.events {
+			c.ctx.Logger().LogAttrs(context.Background(), slog.LevelInfo, e.Text, e.Attrs...)
+		}
 		c.ctx.Send(a.to, a.msg)
 	}
 }

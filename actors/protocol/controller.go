@@ -14,6 +14,7 @@ type CreateTopics struct {
 	Timeout      time.Duration
 	// Auto marks creation through Metadata: a topic that exists is answered as it is, without TopicAlreadyExists.
 	Auto bool
+	By   Requester
 }
 
 // NewTopic is one topic to create. -1 for Partitions or ReplicationFactor means the broker's default.
@@ -66,6 +67,7 @@ type DeleteTopics struct {
 	Head
 	Topics  []TopicRef
 	Timeout time.Duration
+	By      Requester
 }
 
 // TopicRef names a topic by name or, if that is empty, by id.
@@ -95,6 +97,7 @@ type CreatePartitions struct {
 	Topics       []GrowTopic
 	ValidateOnly bool
 	Timeout      time.Duration
+	By           Requester
 }
 
 // GrowTopic sets the new total number of partitions; Assignments, if any, place the new ones in order.
@@ -145,6 +148,7 @@ type AlterConfigs struct {
 	Resources    []AlterResource
 	Replace      bool
 	ValidateOnly bool
+	By           Requester
 }
 
 // AlterResource is one resource's changes. Name is the topic, or the broker id ("" = cluster-wide default).

@@ -49,6 +49,7 @@ func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`),
 type AlterScramCredentials struct {
 	Head
 	Changes []ScramChange
+	By      Requester
 }
 
 // ScramChange sets one credential, or with Remove takes it away. There is no password in it and nothing to log in with: the keys are

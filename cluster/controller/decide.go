@@ -29,6 +29,8 @@ type Decided struct {
 	// this package's.
 	Head   protocol.Head
 	Answer any
+	// Events are what the log tells of Records when they are in force.
+	Events []Event
 }
 
 // Decide decides one command against an image. It changes neither; what it returns shares memory with the command.
@@ -36,17 +38,17 @@ func Decide(img *image.Image, now Now, command any) Decided {
 	d := &decider{img: img, now: now}
 	switch c := command.(type) {
 	case *protocol.CreateTopics:
-		return d.reply(c.Head, d.createTopics(c))
+		return d.reply(c.Head, c.By, d.createTopics(c))
 	case *protocol.DeleteTopics:
-		return d.reply(c.Head, d.deleteTopics(c))
+		return d.reply(c.Head, c.By, d.deleteTopics(c))
 	case *protocol.CreatePartitions:
-		return d.reply(c.Head, d.createPartitions(c))
+		return d.reply(c.Head, c.By, d.createPartitions(c))
 	case *protocol.AlterConfigs:
-		return d.reply(c.Head, d.alterConfigs(c))
+		return d.reply(c.Head, c.By, d.alterConfigs(c))
 	case *protocol.AlterScramCredentials:
-		return d.reply(c.Head, d.alterScramCredentials(c))
+		return d.reply(c.Head, c.By, d.alterScramCredentials(c))
 	case *protocol.AllocateProducerIDs:
-		return d.reply(c.Head, d.allocateProducerIDs(c))
+		return d.reply(c.Head, protocol.Requester{}, d.allocateProducerIDs(c))
 	}
 	return Decided{}
 }
@@ -59,8 +61,8 @@ type decider struct {
 	broker  *config.Broker // nil until asked for
 }
 
-func (d *decider) reply(head protocol.Head, answer any) Decided {
-	return Decided{Records: d.records, Head: head, Answer: answer}
+func (d *decider) reply(head protocol.Head, by protocol.Requester, answer any) Decided {
+	return Decided{Records: d.records, Head: head, Answer: answer, Events: Events(d.img, by, d.records)}
 }
 
 func (d *decider) add(records ...image.Record) { d.records = append(d.records, records...) }

@@ -45,7 +45,7 @@ func handleMetadata(c *Call) {
 	}
 	faults := map[string]protocol.Code{}
 	all := &join{left: 1, done: func() { c.metadata(req, faults) }}
-	cmd := &protocol.CreateTopics{Timeout: autoCreateWait, Auto: true}
+	cmd := &protocol.CreateTopics{Timeout: autoCreateWait, Auto: true, By: c.requester()}
 	for _, name := range c.toCreate(req) {
 		faults[name] = leaderNotAvailable
 		if kind, ok := coordinates(name); ok {

@@ -27,7 +27,7 @@ func handleCreateTopics(c *Call) {
 		return
 	}
 	out := kmsg.NewPtrCreateTopicsResponse()
-	cmd := &protocol.CreateTopics{ValidateOnly: req.ValidateOnly, Timeout: timeout(req.TimeoutMillis)}
+	cmd := &protocol.CreateTopics{ValidateOnly: req.ValidateOnly, Timeout: timeout(req.TimeoutMillis), By: c.requester()}
 	names := make([]string, len(req.Topics))
 	for i := range req.Topics {
 		names[i] = req.Topics[i].Topic

@@ -28,7 +28,7 @@ func handleDeleteTopics(c *Call) {
 		}
 	}
 	out := kmsg.NewPtrDeleteTopicsResponse()
-	cmd := &protocol.DeleteTopics{Timeout: timeout(req.TimeoutMillis)}
+	cmd := &protocol.DeleteTopics{Timeout: timeout(req.TimeoutMillis), By: c.requester()}
 	counts := map[protocol.TopicRef]int{}
 	for _, t := range req.Topics {
 		counts[refOf(t)]++

@@ -28,7 +28,7 @@ func handleAlterConfigs(c *Call) {
 	if !c.read(req) {
 		return
 	}
-	cmd := &protocol.AlterConfigs{Replace: true, ValidateOnly: req.ValidateOnly}
+	cmd := &protocol.AlterConfigs{Replace: true, ValidateOnly: req.ValidateOnly, By: c.requester()}
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		to := protocol.AlterResource{Type: protocol.ResourceType(r.ResourceType), Name: r.ResourceName}

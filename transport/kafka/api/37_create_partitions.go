@@ -22,7 +22,7 @@ func handleCreatePartitions(c *Call) {
 		return
 	}
 	out := kmsg.NewPtrCreatePartitionsResponse()
-	cmd := &protocol.CreatePartitions{ValidateOnly: req.ValidateOnly, Timeout: timeout(req.TimeoutMillis)}
+	cmd := &protocol.CreatePartitions{ValidateOnly: req.ValidateOnly, Timeout: timeout(req.TimeoutMillis), By: c.requester()}
 	names := make([]string, len(req.Topics))
 	for i := range req.Topics {
 		names[i] = req.Topics[i].Topic

@@ -22,7 +22,7 @@ func handleIncrementalAlterConfigs(c *Call) {
 	if !c.read(req) {
 		return
 	}
-	cmd := &protocol.AlterConfigs{ValidateOnly: req.ValidateOnly}
+	cmd := &protocol.AlterConfigs{ValidateOnly: req.ValidateOnly, By: c.requester()}
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		to := protocol.AlterResource{Type: protocol.ResourceType(r.ResourceType), Name: r.ResourceName}

@@ -24,7 +24,7 @@ func handleAlterUserScramCredentials(c *Call) {
 	if !c.read(req) {
 		return
 	}
-	cmd := &protocol.AlterScramCredentials{}
+	cmd := &protocol.AlterScramCredentials{By: c.requester()}
 	for i := range req.Deletions {
 		d := &req.Deletions[i]
 		cmd.Changes = append(cmd.Changes, protocol.ScramChange{User: d.Name, Mechanism: protocol.ScramMechanism(d.Mechanism), Remove: true})

@@ -185,6 +185,7 @@ func (a *Authentication) names() (out []string) {
 // what makes guessing slow; meanwhile nothing is read. Source: Selector.DelayedAuthenticationFailureClose.
 func (c *Call) fail(resp kmsg.Response, reason string) {
 	conn := c.Conn
+	conn.tellFailure(reason)
 	conn.auth.stage, conn.auth.talk = failed, nil
 	conn.Metrics.AuthenticationsFailed.Add(1)
 	delay := time.Duration(0)

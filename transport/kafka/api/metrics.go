@@ -36,6 +36,7 @@ type Metrics struct {
 	FetchSessions   atomic.Int64 // open now
 
 	oldFormats, forgedReplicas rarely // what is worth a warning
+	failedLogins               few
 
 	requests [keyMax]requestMetrics
 	errors   [codesMax]atomic.Int64
