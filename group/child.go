@@ -3,6 +3,7 @@ package group
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
@@ -45,6 +46,7 @@ type flown struct {
 	blocks  bool         // other commands wait for it
 	records []step.Record
 	replies []step.Reply
+	told    *step.Rebalanced        // for the log; nil is nothing
 	commit  *protocol.CommitOffsets // nil if it is none
 	then    step.Command            // decided after it; nil if there is none
 
@@ -115,12 +117,13 @@ func (c *core) finish(ctx *actors.Context, o owner, machine step.Machine) {
 		c.parked = nil
 	}
 	if len(c.out.Records) == 0 {
+		c.tell(ctx, c.out.Rebalanced)
 		c.describe(ctx, o)
 		for i := range c.out.Replies {
 			c.reply(ctx, &c.out.Replies[i])
 		}
 	} else {
-		c.hand(ctx, &flown{machine: machine, blocks: true, records: slices.Clone(c.out.Records), replies: slices.Clone(c.out.Replies)}, protocol.NoProducerID, -1)
+		c.hand(ctx, &flown{machine: machine, blocks: true, records: slices.Clone(c.out.Records), replies: slices.Clone(c.out.Replies), told: c.out.Rebalanced}, protocol.NoProducerID, -1)
 	}
 	c.clean()
 	c.arm(ctx, machine)
@@ -193,6 +196,7 @@ func (c *core) committed(ctx *actors.Context, o owner, f *flown, offset int64) {
 	if f.machine != nil {
 		f.machine.Appended(c.now(ctx), &c.out)
 	}
+	c.tell(ctx, f.told)
 	c.describe(ctx, o)
 	for i := range f.replies {
 		c.reply(ctx, &f.replies[i])
@@ -216,6 +220,21 @@ func (f *flown) refuse(ctx *actors.Context, code protocol.Code) {
 	if f.then != nil {
 		fail(ctx, f.then, code)
 	}
+}
+
+// reasonMax bounds what the log repeats of a reason that a client gave, in bytes.
+const reasonMax = 512
+
+// tell logs that the group shares its partitions anew.
+func (c *core) tell(ctx *actors.Context, r *step.Rebalanced) {
+	if r == nil {
+		return
+	}
+	reason := r.Reason
+	if len(reason) > reasonMax {
+		reason = strings.ToValidUTF8(reason[:reasonMax], "") + "..."
+	}
+	ctx.Logger().Info("group rebalanced", "group", c.self.id, "type", r.Protocol, "epoch", r.Epoch, "members", r.Members, "reason", reason)
 }
 
 // describe tells the shard how this child is to be listed, if that changed: before any answer from which somebody could know.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/troupe-broker/troupe/actors/env/osenv"
@@ -76,6 +78,57 @@ func TestTheLogTellsWhatPeopleLookForLater(t *testing.T) {
 	for _, text := range []string{"secret", "StoredKey", "guess"} {
 		if strings.Contains(out.String(), text) {
 			t.Errorf("the log shows %s", text)
+		}
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
+
+// TestTheLogTellsOfRebalances joins and leaves a group with a client that others wrote.
+func TestTheLogTellsOfRebalances(t *testing.T) {
+	const address = "127.0.0.1:23562"
+	out := &journal{}
+	n, err := Start(t.Context(), osenv.New(), Config{Version: "test", Logger: slog.New(slog.NewJSONHandler(out, nil)), Settings: settings(t,
+		protocol.ConfigEntry{Key: "log.dirs", Value: t.TempDir()}, protocol.ConfigEntry{Key: "http.listener"}, protocol.ConfigEntry{Key: "listeners", Value: "PLAINTEXT://" + address},
+		protocol.ConfigEntry{Key: "group.initial.rebalance.delay.ms", Value: "0"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, n)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := dialed(t, address).CreateTopics(ctx, 3, 1, nil, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	for _, next := range []bool{false, true} {
+		assigned := make(chan struct{})
+		once := sync.OnceFunc(func() { close(assigned) })
+		group := map[bool]string{false: "old", true: "new"}[next]
+		ctx := ctx
+		if next {
+			ctx = context.WithValue(ctx, "opt_in_kafka_next_gen_balancer_beta", true) //nolint:staticcheck // the client's way to ask for KIP-848
+		}
+		cl, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ConsumerGroup(group), kgo.ConsumeTopics("orders"), kgo.WithContext(ctx),
+			kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { once() }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-assigned:
+		case <-ctx.Done():
+			t.Fatalf("no assignment\n%s", out)
+		}
+		cl.Close()
+	}
+	for _, want := range []string{
+		`"msg":"group rebalanced","group":"old","type":"classic","epoch":1,"members":1,"reason":"member kgo-`,
+		`"msg":"group rebalanced","group":"old","type":"classic","epoch":2,"members":0,"reason":"member kgo-`,
+		`"msg":"group rebalanced","group":"new","type":"consumer","epoch":1,"members":1,"reason":"member `,
+		`"msg":"group rebalanced","group":"new","type":"consumer","epoch":2,"members":0,"reason":"member `,
+	} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("not once: %s", want)
 		}
 	}
 	if t.Failed() {

@@ -76,6 +76,8 @@ type Group struct {
 	topics      []string // that members are subscribed to, in order
 	topicsKnown bool
 
+	why string // the first reason since the last generation began; empty if nothing happened
+
 	writing  writing
 	incoming *member // replaced: who comes
 	outgoing *member // replaced: who goes
@@ -173,6 +175,7 @@ func (g *Group) expireMembers(now step.Now, out *step.Out) {
 		}
 		m.expires = step.Never
 		if m.fresh || m.join == nil && m.sync == nil {
+			g.because("the session of member " + m.id + " ended")
 			g.remove(m, protocol.UnknownMemberID, out)
 			g.shrunk(now, out)
 		}

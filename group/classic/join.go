@@ -144,12 +144,21 @@ func (g *Group) joinAs(now step.Now, id string, in *protocol.JoinGroup, out *ste
 	if len(g.members) == 0 {
 		g.protocolType = in.ProtocolType
 	}
+	g.because("member " + id + " joins" + said(in.Reason))
 	m := comer(id, in)
 	m.fresh = true
 	g.add(m)
 	g.parkJoin(m, in, out)
 	g.live(now, m, newMemberTimeout)
 	g.rebalance(now, out)
+}
+
+// said is a reason that a client gave (KIP-800).
+func said(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 // comer is the member that a JoinGroup describes.
@@ -182,6 +191,7 @@ func (g *Group) joinAgain(now step.Now, in *protocol.JoinGroup, out *step.Out) {
 		reply(out, in, in.ReplyTo, g.joined(m, in))
 		return
 	}
+	g.because("member " + m.id + " joins again" + said(in.Reason))
 	g.count(m, -1)
 	m.update(in)
 	g.count(m, 1)
@@ -196,6 +206,7 @@ func (g *Group) joinStaticAgain(now step.Now, old *member, in *protocol.JoinGrou
 	m.assignment, m.owes = old.assignment, old.owes
 	if g.state != stable || g.voteWith(old, m) != *g.protocol {
 		m.owes = false
+		g.because("static member " + in.InstanceID + " came back" + said(in.Reason))
 		g.replace(old, m, out)
 		g.live(now, m, m.sessionTimeout)
 		g.parkJoin(m, in, out)

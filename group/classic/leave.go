@@ -40,6 +40,7 @@ func (g *Group) leave(now step.Now, in *protocol.LeaveGroup, out *step.Out) {
 		} else if m, bad := g.leaver(who); bad != protocol.None {
 			code = bad
 		} else {
+			g.because("member " + m.id + " left" + said(who.Reason))
 			g.remove(m, protocol.UnknownMemberID, out)
 			gone = true
 		}

@@ -22,6 +22,19 @@ func (g *Group) rebalance(now step.Now, out *step.Out) {
 	}
 }
 
+// because remembers why the group rebalances, for the log: the first reason there was.
+func (g *Group) because(reason string) {
+	if g.why == "" {
+		g.why = reason
+	}
+}
+
+// tell says that the group shares its partitions anew.
+func (g *Group) tell(generation int32, out *step.Out) {
+	out.Rebalanced = &step.Rebalanced{Protocol: "classic", Epoch: generation, Members: len(g.members), Reason: g.why}
+	g.why = ""
+}
+
 // shrunk goes on after members are gone. Source: GroupMetadataManager.removeMemberAndUpdateClassicGroup.
 func (g *Group) shrunk(now step.Now, out *step.Out) {
 	switch {
@@ -117,6 +130,7 @@ func (g *Group) completeJoin(now step.Now, out *step.Out) {
 	g.joinBy, g.initial, g.grown = step.Never, false, false
 	for _, m := range slices.Clone(g.members) {
 		if m.join == nil && m.instance == "" {
+			g.because("member " + m.id + " did not join again")
 			g.remove(m, protocol.UnknownMemberID, out)
 		}
 	}
@@ -124,6 +138,7 @@ func (g *Group) completeJoin(now step.Now, out *step.Out) {
 	case len(g.members) == 0:
 		g.writing = emptied
 		out.Records = append(out.Records, g.recordOfEmpty(now))
+		g.tell(g.nextGeneration(), out)
 	case !g.electLeader():
 		g.joinWithin(now, max(g.rebalanceTimeout(), retryAfter))
 	default:
@@ -161,6 +176,7 @@ func (g *Group) begin(now step.Now, out *step.Out) {
 	}
 	g.syncBy = now.Mono + g.rebalanceTimeout()
 	g.arm(g.syncBy)
+	g.tell(g.generation, out)
 }
 
 // syncPhaseEnds removes those who did not ask for their assignment, the leader perhaps among them, and begins a rebalance.
@@ -169,6 +185,7 @@ func (g *Group) syncPhaseEnds(now step.Now, out *step.Out) {
 	invariant.Check(g.owing > 0 && (g.state == completing || g.state == stable), "group %q in state %s waits for %d to sync", g.id, g.State(), g.owing)
 	for _, m := range slices.Clone(g.members) {
 		if m.owes {
+			g.because("member " + m.id + " did not ask for its assignment")
 			g.remove(m, protocol.UnknownMemberID, out)
 		}
 	}

@@ -89,6 +89,7 @@ func (g *Group) Loaded(now step.Now, out *step.Out) {
 		g.live(now, m, m.sessionTimeout)
 	}
 	if g.unled || g.cfg.MaxSize > 0 && len(g.members) > g.cfg.MaxSize {
+		g.because("the group was loaded without a leader, or over group.max.size")
 		g.prepare(now, out)
 	}
 }
@@ -113,6 +114,7 @@ func (g *Group) NotAppended(now step.Now, code protocol.Code, out *step.Out) {
 	g.writing, g.incoming, g.outgoing = nothing, nil, nil
 	switch was {
 	case assigned:
+		g.because("the assignment was not written: " + code.Name())
 		g.cancelAssignment(now, appendCode(code), out)
 		g.prepare(now, out)
 	case emptied:

@@ -235,6 +235,12 @@ func (b *beat) change() protocol.Fault {
 
 	subscribed := !slices.Equal(next.topics, b.before.topics) || next.regex != b.before.regex
 	ch := change{plus: next, bump: subscribed || isNew && b.replaced == nil}
+	switch {
+	case isNew:
+		ch.why = "member " + next.id + " joins"
+	case subscribed:
+		ch.why = "member " + next.id + " subscribes to other topics"
+	}
 	if b.known != nil {
 		ch.minus = []*member{b.known}
 	} else if b.replaced != nil {

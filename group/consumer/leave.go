@@ -33,7 +33,7 @@ func (g *Group) leave(now step.Now, c *protocol.HeartbeatConsumer, out *step.Out
 			out.Records = append(out.Records, g.currentRecord(&next))
 		}
 	} else {
-		g.fence(now, []*member{m}, out)
+		g.fence(now, []*member{m}, "left", out)
 	}
 	answer := &protocol.ConsumerHeartbeat{Answer: protocol.Answer{ID: c.ID}, MemberID: c.MemberID, MemberEpoch: c.MemberEpoch}
 	reply(out, c, c.ReplyTo, answer)
@@ -66,17 +66,17 @@ func (g *Group) leaveGroup(now step.Now, c *protocol.LeaveGroup, out *step.Out) 
 		}
 	}
 	if len(gone) > 0 {
-		g.fence(now, gone, out)
+		g.fence(now, gone, "left", out)
 	}
 	reply(out, c, c.ReplyTo, answer)
 }
 
 // fence removes members; the others share what they had from the next target on. Source: consumerGroupFenceMembers.
-func (g *Group) fence(now step.Now, gone []*member, out *step.Out) {
+func (g *Group) fence(now step.Now, gone []*member, why string, out *step.Out) {
 	for _, m := range gone {
 		g.tombstones(m, out)
 	}
-	g.look(now, &change{minus: gone, bump: true}, out)
+	g.look(now, &change{minus: gone, bump: true, why: "member " + gone[0].id + " " + why}, out)
 }
 
 // tombstones removes a member. The order matters to Kafka.

@@ -67,7 +67,7 @@ func (g *Group) Tick(now step.Now, out *step.Out) {
 	}
 	if now.Mono >= g.sweepAt {
 		if gone := g.sweep(now.Mono); len(gone) > 0 {
-			g.fence(now, gone, out)
+			g.fence(now, gone, "was silent, or did not revoke in time", out)
 			return
 		}
 	}

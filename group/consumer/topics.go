@@ -35,6 +35,7 @@ type change struct {
 	minus    []*member // as the log has them
 	plus     *member   // as it will be; nil if none
 	bump     bool      // the epoch grows in any case
+	why      string    // for the log; empty: because of topics
 	resolved []resolution
 }
 
@@ -87,7 +88,20 @@ func (g *Group) look(now step.Now, ch *change, out *step.Out) (epoch int32) {
 	if g.oldMetadata {
 		out.Records = append(out.Records, g.record(kindPartitionMetadata, "", nil))
 	}
+	ch.tell(len(g.order), g.epoch+1, out)
 	return g.epoch + 1
+}
+
+// tell says that the group shares its partitions anew, and why.
+func (ch *change) tell(members int, epoch int32, out *step.Out) {
+	if members -= len(ch.minus); ch.plus != nil {
+		members++
+	}
+	reason := ch.why
+	if reason == "" {
+		reason = "the topics subscribed to, or their partitions, changed"
+	}
+	out.Rebalanced = &step.Rebalanced{Protocol: "consumer", Epoch: epoch, Members: members, Reason: reason}
 }
 
 // regexesInUse lists the expressions somebody subscribes to after the change, in order.

@@ -56,10 +56,20 @@ type Reply struct {
 type Out struct {
 	Records []Record // appended as one batch: all or none
 	Replies []Reply  // leave when Records are committed; at once if there are none
+	// Rebalanced is told to the log when Records are committed; nil: nothing to tell.
+	Rebalanced *Rebalanced
+}
+
+// Rebalanced says that a group shares its partitions anew, for people.
+type Rebalanced struct {
+	Protocol string // by Kafka's name of the group's type
+	Epoch    int32  // the generation that begins, or the group epoch
+	Members  int    // that it has
+	Reason   string // names of members and what they say for themselves are as they sent them
 }
 
 // Reset empties the Out for the next step.
-func (o *Out) Reset() { o.Records, o.Replies = o.Records[:0], o.Replies[:0] }
+func (o *Out) Reset() { o.Records, o.Replies, o.Rebalanced = o.Records[:0], o.Replies[:0], nil }
 
 // Machine is one coordinator's rules.
 type Machine interface {
