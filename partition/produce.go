@@ -173,6 +173,10 @@ func (a *replicaActor) write(ctx *actors.Context) {
 		a.unflushed += int64(t.bytes)
 		a.snapshotBytes += int64(t.bytes)
 		a.behind += t.end - t.begin
+		in := a.handle.Traffic()
+		in.RecordsIn.Add(t.end - t.begin)
+		in.BatchesIn.Add(int64(len(t.batches)))
+		in.BytesIn.Add(int64(t.bytes))
 		a.touch(ctx)
 	}
 	a.acknowledge(ctx, t)

@@ -75,6 +75,9 @@ func (a *reader) look(ctx *actors.Context, r *fetching) {
 	r.pid = h.PID
 	ctx.Offload(func() any {
 		r.answer, r.bound = readView(h.View(), r.FetchRecords)
+		if n := len(r.answer.Batches); n > 0 {
+			h.Traffic().Fetched(r.answer.Next-r.answer.Offset, int64(n))
+		}
 		return r
 	})
 }

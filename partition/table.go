@@ -95,6 +95,9 @@ func (t *Table) putTopic(handles []*Handle) {
 		t.writing.Set(topic)
 	}
 	for _, h := range handles {
+		if before := topic.slots[h.Partition.Partition].Load(); before != nil {
+			h.traffic = before.traffic
+		}
 		if topic.slots[h.Partition.Partition].Swap(h) == nil {
 			topic.live++
 			t.hosted.Add(1)

@@ -4,7 +4,8 @@
 //	GET /readyz         200 while every condition holds, 503 otherwise; ?verbose lists the conditions by name
 //	GET /startupz       200 once the node was ready for the first time
 //	GET /metrics        Prometheus: troupe_..., and what its libraries tell of the process (go_, process_). Of what clients choose only
-//	                    names of topics and groups are label values, in at most lagRowsMax rows
+//	                    names of topics and groups are label values, in at most lagRowsMax rows and topicRowsMax topics;
+//	                    ?partitions=true shows partitions one by one
 //	GET /debug/node     what the node is and does, as JSON
 //	/debug/log-level    from which level on the node logs; PUT and DELETE change it until it ends
 //	GET /debug/pprof/   Go's profiles

@@ -37,9 +37,10 @@ type Disk struct {
 	Space func() (available, total int64, err error) // bytes
 }
 
-// Metrics is a registry of its own: nothing else of the process can add to it.
+// Metrics is a registry of its own: nothing else of the process can add to it. What it shows is listed in docs/metrics.md.
 type Metrics struct {
 	registry *prometheus.Registry
+	single   *prometheus.Registry // of single partitions
 	fsync    *prometheus.HistogramVec
 	failed   *prometheus.CounterVec
 	cleaned  *prometheus.CounterVec
@@ -50,7 +51,7 @@ type Metrics struct {
 // NewMetrics registers everything; nothing is computed before a scrape.
 func NewMetrics(s Sources) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), single: prometheus.NewRegistry(),
 		fsync: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "troupe_fsync_duration_seconds", Help: "Time of one flush of a log directory: an fdatasync of one log, or one syncfs for many.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
@@ -61,12 +62,21 @@ func NewMetrics(s Sources) *Metrics {
 	m.rounds = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_compaction_rounds_total", Help: "Logs that compaction went through, by how it ended."}, []string{"end"})
 	m.dirty = prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_compaction_last_dirty_ratio", Help: "Share of the log compacted last that was new."})
 	m.registry.MustRegister(m.fsync, m.failed, m.cleaned, m.rounds, m.dirty, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collector{s})
+	m.single.MustRegister(single{s})
 	return m
 }
 
-// Handler serves the registry.
+// Handler serves the registry; with ?partitions=true also what is told of single partitions.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	options := promhttp.HandlerOpts{MaxRequestsInFlight: 4}
+	brief, long := promhttp.HandlerFor(m.registry, options), promhttp.HandlerFor(prometheus.Gatherers{m.registry, m.single}, options)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("partitions") == "true" {
+			long.ServeHTTP(w, r)
+			return
+		}
+		brief.ServeHTTP(w, r)
+	})
 }
 
 // Flushed counts a flush; it is the partition package's hook.
@@ -106,6 +116,7 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	row{"troupe_build_info", "Always 1; the label says which version runs.", []string{"version"}}.gauge(out, 1, c.Version)
 	c.partitions(out)
+	c.topics(out)
 	c.actors(out)
 	c.disks(out)
 	c.connections(out)
@@ -211,16 +222,11 @@ func (c collector) requests(out chan<- prometheus.Metric) {
 		requests.counter(out, float64(s.Count), name)
 		out <- prometheus.MustNewConstHistogram(duration, uint64(s.Count), s.Total.Seconds(), cumulative(s.Latency[:]), name)
 	}
-	errors := row{"troupe_kafka_errors_total", "Error codes answered, one for every part of a request that failed.", []string{"error"}}
-	for code := int16(-1); code <= errorCodeMax; code++ {
-		if n := c.Kafka.Errors(code); n > 0 {
-			errors.counter(out, float64(n), protocol.Code(code).Name())
-		}
-	}
+	errors := row{"troupe_kafka_errors_total", "Error codes answered, one for every part of a request that failed.", []string{"api", "error"}}
+	c.Kafka.EachError(func(key, code int16, times int64) {
+		errors.counter(out, float64(times), kmsg.NameForKey(key), protocol.Code(code).Name())
+	})
 }
-
-// errorCodeMax is above every code Kafka has.
-const errorCodeMax = 150
 
 // cumulative turns counts by powers of two of a microsecond into Prometheus' buckets.
 func cumulative(counts []int64) map[float64]uint64 {

@@ -269,7 +269,7 @@ func (part *producePart) invalid(err error) protocol.Fault {
 }
 
 func (part *producePart) fail(s *Server, f protocol.Fault) {
-	s.failed(f.Code)
+	s.Metrics.failed(keyProduce, int16(f.Code))
 	part.answered, part.code, part.reason = true, f.Code, f.Reason
 	part.baseOffset, part.logAppendTime = -1, -1
 	if mutation.Is(mutation.ZeroOffset) {

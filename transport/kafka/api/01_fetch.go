@@ -75,6 +75,7 @@ type fetched struct {
 	item    *fetchItem
 	handle  *partition.Handle // nil: not here
 	bound   int64             // where more would begin
+	records int64             // offsets from where the reader is to the end of what it is given
 	outcome outcome
 }
 
@@ -111,7 +112,7 @@ func handleFetch(c *Call) {
 	} else {
 		set, code := fetches.resume(c.Conn, &r, byID)
 		if code != protocol.None {
-			c.Conn.Host.Answer(c, &fetchResponse{version: c.Version, code: protocol.Code(c.Conn.failed(code))})
+			c.Conn.Host.Answer(c, &fetchResponse{version: c.Version, code: protocol.Code(c.failed(code))})
 			return
 		}
 		f.set, f.sessionID = set, set.id
@@ -132,7 +133,7 @@ func (f *fetch) refuse(r *fetchRequest) {
 	}
 	out := &fetchResponse{version: c.Version}
 	for i := range r.parts {
-		out.parts = append(out.parts, failedPart(r.parts[i].fetchTopicPartition, protocol.Code(c.Conn.failed(topicAuthorizationFailed))))
+		out.parts = append(out.parts, failedPart(r.parts[i].fetchTopicPartition, protocol.Code(c.failed(topicAuthorizationFailed))))
 	}
 	c.Conn.Host.Answer(c, out)
 }
@@ -252,7 +253,7 @@ func (f *fetch) read(it *fetchItem, img *image.Image, got *fetched) fetchedPart 
 		span.Release()
 		got.outcome = fetchedSkipped
 	default:
-		got.outcome, got.bound = fetchedData, view.Bound(it.set.committed)
+		got.outcome, got.bound, got.records = fetchedData, view.Bound(it.set.committed), span.NextOffset-it.offset
 		row.records = wire.Range{File: span.File(), Pos: span.Pos, Len: span.Len, Pin: span}
 		if !span.Bare {
 			f.bytes += span.Len
@@ -367,7 +368,10 @@ func (f *fetch) respond() {
 		c.release(set)
 	}
 	for i := range f.rows {
-		c.failed(f.rows[i].code)
+		c.Metrics.failed(keyFetch, int16(f.rows[i].code))
+		if got := &f.of[i]; got.outcome == fetchedData {
+			got.handle.Traffic().Fetched(got.records, int64(f.rows[i].records.Len))
+		}
 	}
 	c.Metrics.FetchedBytes.Add(int64(f.bytes))
 	c.Host.Answer(f.call, &fetchResponse{version: f.call.Version, sessionID: f.sessionID, parts: f.rows, brokers: f.brokers})

@@ -66,7 +66,7 @@ func handleListOffsets(c *Call) {
 				at, code = c.listOffset(t.Topic, p, req.IsolationLevel == 1)
 			}
 			row := kmsg.NewListOffsetsResponseTopicPartition()
-			row.Partition, row.ErrorCode = p.Partition, c.Conn.failed(code)
+			row.Partition, row.ErrorCode = p.Partition, c.failed(code)
 			row.Offset, row.Timestamp, row.LeaderEpoch = at.Offset, at.Timestamp, int32(at.LeaderEpoch)
 			rows.Partitions = append(rows.Partitions, row)
 		}

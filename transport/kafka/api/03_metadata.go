@@ -170,7 +170,7 @@ func (c *Call) named(req *kmsg.MetadataRequest, img *image.Image, d *describer, 
 			names[*t.Topic] = true
 			row = d.byName(img, *t.Topic, faults)
 		}
-		c.Conn.failed(protocol.Code(row.ErrorCode))
+		c.failed(protocol.Code(row.ErrorCode))
 		out = append(out, row)
 	}
 	return out

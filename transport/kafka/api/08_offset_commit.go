@@ -106,7 +106,7 @@ func (c *Call) offsetsCommitted(req *kmsg.OffsetCommitRequest, codes []protocol.
 		t := &req.Topics[i]
 		rows := make([]kmsg.OffsetCommitResponseTopicPartition, len(t.Partitions))
 		for j := range rows {
-			rows[j] = kmsg.OffsetCommitResponseTopicPartition{Partition: t.Partitions[j].Partition, ErrorCode: c.Conn.failed(codes[0])}
+			rows[j] = kmsg.OffsetCommitResponseTopicPartition{Partition: t.Partitions[j].Partition, ErrorCode: c.failed(codes[0])}
 			codes = codes[1:]
 		}
 		out.Topics[i] = kmsg.OffsetCommitResponseTopic{Topic: t.Topic, TopicID: t.TopicID, Partitions: rows}

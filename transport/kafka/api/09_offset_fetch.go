@@ -90,7 +90,7 @@ func (c *Call) fetchGroup(g *kmsg.OffsetFetchRequestGroup, stable bool, done fun
 		case m.Failed() && c.Version < offsetFetchSinceGroupError:
 			out.Topics = c.wantedRows(g, names, func() protocol.CommitOffset { return noOffset(m.Code) })
 		case m.Failed():
-			out.ErrorCode = c.Conn.failed(m.Code)
+			out.ErrorCode = c.failed(m.Code)
 		case cmd.All:
 			out.Topics = c.allRows(m.Offsets)
 		default:
@@ -175,5 +175,5 @@ func noOffset(code protocol.Code) protocol.CommitOffset {
 }
 
 func (c *Call) offsetRow(partition int32, o *protocol.CommitOffset) kmsg.OffsetFetchResponseGroupTopicPartition {
-	return kmsg.OffsetFetchResponseGroupTopicPartition{Partition: partition, Offset: o.Offset, LeaderEpoch: int32(o.LeaderEpoch), Metadata: &o.Metadata, ErrorCode: c.Conn.failed(o.Code)}
+	return kmsg.OffsetFetchResponseGroupTopicPartition{Partition: partition, Offset: o.Offset, LeaderEpoch: int32(o.LeaderEpoch), Metadata: &o.Metadata, ErrorCode: c.failed(o.Code)}
 }

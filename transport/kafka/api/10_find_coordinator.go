@@ -95,7 +95,7 @@ func (c *Call) coordinatorRow(key string, id protocol.NodeID, code protocol.Code
 	if code == protocol.None && !ok {
 		code = coordinatorNotAvailable
 	}
-	if row.ErrorCode = c.Conn.failed(code); code == protocol.None {
+	if row.ErrorCode = c.failed(code); code == protocol.None {
 		a := c.Conn.address(c.Conn.Peer, node)
 		row.NodeID, row.Host, row.Port = int32(id), a.Host, a.Port
 	}

@@ -57,7 +57,7 @@ func waitFor(rebalance time.Duration) time.Duration { return max(rebalance, reba
 
 func (c *Call) groupJoined(m *protocol.GroupJoined) {
 	out := kmsg.NewPtrJoinGroupResponse()
-	out.ErrorCode, out.Generation, out.MemberID = c.Conn.failed(m.Code), m.Generation, m.MemberID
+	out.ErrorCode, out.Generation, out.MemberID = c.failed(m.Code), m.Generation, m.MemberID
 	out.LeaderID, out.SkipAssignment = m.Leader, m.SkipAssignment
 	out.ProtocolType, out.Protocol = textOrNull(m.ProtocolType), textOrNull(m.ProtocolName)
 	out.Members = make([]kmsg.JoinGroupResponseMember, len(m.Members))

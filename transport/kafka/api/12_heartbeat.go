@@ -21,7 +21,7 @@ func handleHeartbeat(c *Call) {
 	cmd := &protocol.HeartbeatGroup{Member: c.member(req.Group, req.MemberID, req.InstanceID), Generation: req.Generation}
 	done := func(m *protocol.GroupHeartbeat) {
 		out := kmsg.NewPtrHeartbeatResponse()
-		out.ErrorCode = c.Conn.failed(m.Code)
+		out.ErrorCode = c.failed(m.Code)
 		c.reply(out)
 	}
 	if req.Group == "" {

@@ -43,9 +43,9 @@ func (c *Call) groupLeft(m *protocol.GroupLeft) {
 	if c.Version < leaveGroupSinceMembers && !m.Failed() && len(m.Members) == 1 {
 		code = m.Members[0].Code
 	}
-	out.ErrorCode = c.Conn.failed(code)
+	out.ErrorCode = c.failed(code)
 	for _, l := range m.Members {
-		out.Members = append(out.Members, kmsg.LeaveGroupResponseMember{MemberID: l.MemberID, InstanceID: textOrNull(l.InstanceID), ErrorCode: c.Conn.failed(l.Code)})
+		out.Members = append(out.Members, kmsg.LeaveGroupResponseMember{MemberID: l.MemberID, InstanceID: textOrNull(l.InstanceID), ErrorCode: c.failed(l.Code)})
 	}
 	c.reply(out)
 }

@@ -32,7 +32,7 @@ func handleSyncGroup(c *Call) {
 	}
 	done := func(m *protocol.GroupSynced) {
 		out := kmsg.NewPtrSyncGroupResponse()
-		out.ErrorCode, out.MemberAssignment = c.Conn.failed(m.Code), m.Assignment
+		out.ErrorCode, out.MemberAssignment = c.failed(m.Code), m.Assignment
 		out.ProtocolType, out.Protocol = textOrNull(m.ProtocolType), textOrNull(m.ProtocolName)
 		c.reply(out)
 	}

@@ -47,12 +47,12 @@ func (c *Call) classicGroup(id string, m *protocol.GroupDescribed, operations bo
 	case m.Code == protocol.GroupIDNotFound:
 		row.State = stateDead
 		if c.Version >= describeGroupsSinceNotFound {
-			row.ErrorCode, row.ErrorMessage = c.Conn.failed(m.Code), messageOf(m.Fault)
+			row.ErrorCode, row.ErrorMessage = c.failed(m.Code), messageOf(m.Fault)
 			return row
 		}
 	case m.Failed():
 		row.State = ""
-		row.ErrorCode, row.ErrorMessage = c.Conn.failed(m.Code), messageOf(m.Fault)
+		row.ErrorCode, row.ErrorMessage = c.failed(m.Code), messageOf(m.Fault)
 		return row
 	default:
 		row.ProtocolType, row.Protocol = m.ProtocolType, m.Protocol

@@ -30,7 +30,7 @@ func handleListGroups(c *Call) {
 	code := protocol.None
 	all := &join{left: 1}
 	all.done = func() {
-		if out.ErrorCode = c.Conn.failed(code); code == protocol.None {
+		if out.ErrorCode = c.failed(code); code == protocol.None {
 			out.Groups = listed(groups)
 		}
 		c.reply(out)

@@ -28,18 +28,18 @@ func handleSaslHandshake(c *Call) {
 	offer := conn.Peer.Authentication
 	switch {
 	case conn.auth.stage == talking:
-		out.ErrorCode = conn.failed(protocol.IllegalSaslState)
+		out.ErrorCode = c.failed(protocol.IllegalSaslState)
 		c.fail(out, "SaslHandshake came in the middle of an authentication")
 		return
 	case offer == nil || conn.auth.stage == known && !conn.mayAgain():
-		out.ErrorCode = conn.failed(protocol.IllegalSaslState)
+		out.ErrorCode = c.failed(protocol.IllegalSaslState)
 		c.reply(out)
 		return
 	}
 	out.SupportedMechanisms = offer.names()
 	mechanism, ok := offer.enabled(req.Mechanism)
 	if !ok {
-		out.ErrorCode = conn.failed(protocol.UnsupportedSaslMechanism)
+		out.ErrorCode = c.failed(protocol.UnsupportedSaslMechanism)
 		c.fail(out, "the client chose a SASL mechanism that is not enabled")
 		return
 	}

@@ -27,7 +27,7 @@ import (
 func handleApiVersions(c *Call) {
 	if c.Version < c.Row.Min || c.Version > c.Row.Max {
 		out := kmsg.NewPtrApiVersionsResponse()
-		out.ErrorCode = c.Conn.failed(protocol.UnsupportedVersion)
+		out.ErrorCode = c.failed(protocol.UnsupportedVersion)
 		out.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: c.Row.Key, MinVersion: c.Row.Min, MaxVersion: c.Row.Max}}
 		c.Conn.Host.Answer(c, kmsgResponse{out}) // at version 0
 		return
@@ -38,13 +38,13 @@ func handleApiVersions(c *Call) {
 	}
 	out := kmsg.NewPtrApiVersionsResponse()
 	if !c.Conn.asksVersions() {
-		out.ErrorCode = c.Conn.failed(protocol.IllegalSaslState)
+		out.ErrorCode = c.failed(protocol.IllegalSaslState)
 		c.fail(out, "ApiVersions came in the middle of an authentication")
 		return
 	}
 	if c.Version >= 3 {
 		if !softwareName(req.ClientSoftwareName) || !softwareName(req.ClientSoftwareVersion) {
-			out.ErrorCode = c.Conn.failed(protocol.InvalidRequest)
+			out.ErrorCode = c.failed(protocol.InvalidRequest)
 			c.reply(out)
 			return
 		}

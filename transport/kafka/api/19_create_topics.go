@@ -111,7 +111,7 @@ func entry(key string, value *string) protocol.ConfigEntry {
 // createdRow is the row of a topic.
 func (c *Call) createdRow(t *kmsg.CreateTopicsRequestTopic, r protocol.TopicResult) kmsg.CreateTopicsResponseTopic {
 	row := kmsg.NewCreateTopicsResponseTopic()
-	row.Topic, row.ErrorCode, row.ErrorMessage = t.Topic, c.Conn.failed(r.Code), messageOf(r.Fault)
+	row.Topic, row.ErrorCode, row.ErrorMessage = t.Topic, c.failed(r.Code), messageOf(r.Fault)
 	if r.Failed() {
 		return row
 	}

@@ -89,7 +89,7 @@ func badRef(t kmsg.DeleteTopicsRequestTopic, times int) protocol.Fault {
 
 func (c *Call) deletedRow(r protocol.TopicResult, name *string) kmsg.DeleteTopicsResponseTopic {
 	row := kmsg.NewDeleteTopicsResponseTopic()
-	row.Topic, row.TopicID, row.ErrorCode, row.ErrorMessage = name, r.ID, c.Conn.failed(r.Code), messageOf(r.Fault)
+	row.Topic, row.TopicID, row.ErrorCode, row.ErrorMessage = name, r.ID, c.failed(r.Code), messageOf(r.Fault)
 	if row.Topic == nil && c.Version < 6 {
 		row.Topic = new(string)
 	}

@@ -33,7 +33,7 @@ func handleDeleteRecords(c *Call) {
 		for j := range t.Partitions {
 			all.left++
 			c.deleteRecords(t.Topic, &t.Partitions[j], req.TimeoutMillis, func(low int64, code protocol.Code) {
-				rows[j] = kmsg.DeleteRecordsResponseTopicPartition{Partition: t.Partitions[j].Partition, LowWatermark: low, ErrorCode: c.Conn.failed(code)}
+				rows[j] = kmsg.DeleteRecordsResponseTopicPartition{Partition: t.Partitions[j].Partition, LowWatermark: low, ErrorCode: c.failed(code)}
 				all.one()
 			})
 		}

@@ -39,7 +39,7 @@ func handleInitProducerID(c *Call) {
 	out := kmsg.NewPtrInitProducerIDResponse()
 	out.ProducerID, out.ProducerEpoch = -1, -1
 	fail := func(code protocol.Code) {
-		out.ErrorCode = c.Conn.failed(orEpoch(code, c.Version >= 4))
+		out.ErrorCode = c.failed(orEpoch(code, c.Version >= 4))
 		c.reply(out)
 	}
 	switch {

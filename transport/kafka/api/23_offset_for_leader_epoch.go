@@ -45,7 +45,7 @@ func (c *Call) epochEnd(topic string, p *kmsg.OffsetForLeaderEpochRequestTopicPa
 		view = h.View()
 		code = view.Check(protocol.LeaderEpoch(p.CurrentLeaderEpoch))
 	}
-	if row.ErrorCode = c.Conn.failed(code); code == protocol.None {
+	if row.ErrorCode = c.failed(code); code == protocol.None {
 		epoch, end := view.EpochEnd(protocol.LeaderEpoch(p.LeaderEpoch))
 		row.LeaderEpoch, row.EndOffset = int32(epoch), end
 	}

@@ -80,7 +80,7 @@ func (c *Call) addPartitions(t *kmsg.AddPartitionsToTxnRequestTransaction, done 
 			rows := make([]kmsg.AddPartitionsToTxnResponseTransactionTopicPartition, len(topic.Partitions))
 			for j, p := range topic.Partitions {
 				code := orEpoch(codeOf(row), c.Version >= 2)
-				rows[j] = kmsg.AddPartitionsToTxnResponseTransactionTopicPartition{Partition: p, ErrorCode: c.Conn.failed(code)}
+				rows[j] = kmsg.AddPartitionsToTxnResponseTransactionTopicPartition{Partition: p, ErrorCode: c.failed(code)}
 				row++
 			}
 			topics[i].Topic, topics[i].Partitions = topic.Topic, rows

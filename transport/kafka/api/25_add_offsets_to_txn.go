@@ -28,7 +28,7 @@ func handleAddOffsetsToTxn(c *Call) {
 	}
 	out := kmsg.NewPtrAddOffsetsToTxnResponse()
 	done := func(code protocol.Code) {
-		out.ErrorCode = c.Conn.failed(orEpoch(code, c.Version >= 2))
+		out.ErrorCode = c.failed(orEpoch(code, c.Version >= 2))
 		c.reply(out)
 	}
 	add := func(number int32) {

@@ -40,7 +40,7 @@ func handleEndTxn(c *Call) {
 		if !m.Failed() {
 			out.ProducerID, out.ProducerEpoch = int64(m.ProducerID), int16(m.ProducerEpoch)
 		}
-		out.ErrorCode = c.Conn.failed(orEpoch(m.Code, c.Version >= 2))
+		out.ErrorCode = c.failed(orEpoch(m.Code, c.Version >= 2))
 		c.reply(out)
 	}
 	if req.TransactionalID == "" {

@@ -39,7 +39,7 @@ func handleWriteTxnMarkers(c *Call) {
 			for k, number := range t.Partitions {
 				all.left++
 				c.writeMarker(m, t.Topic, number, func(code protocol.Code) {
-					rows[k] = kmsg.WriteTxnMarkersResponseMarkerTopicPartition{Partition: number, ErrorCode: c.Conn.failed(code)}
+					rows[k] = kmsg.WriteTxnMarkersResponseMarkerTopicPartition{Partition: number, ErrorCode: c.failed(code)}
 					all.one()
 				})
 			}

@@ -46,7 +46,7 @@ func handleTxnOffsetCommit(c *Call) {
 				if c.Version < 2 && code == protocol.CoordinatorLoadInProgress {
 					code = protocol.CoordinatorNotAvailable
 				}
-				rows[j].Partition, rows[j].ErrorCode = t.Partitions[j].Partition, c.Conn.failed(code)
+				rows[j].Partition, rows[j].ErrorCode = t.Partitions[j].Partition, c.failed(code)
 				row++
 			}
 			out.Topics[i].Topic, out.Topics[i].Partitions = t.Topic, rows

@@ -22,6 +22,6 @@ func handleDescribeAcls(c *Call) {
 		return
 	}
 	out := kmsg.NewPtrDescribeACLsResponse()
-	out.ErrorCode, out.ErrorMessage = c.Conn.failed(protocol.SecurityDisabled), textOrNull("No Authorizer is configured on the broker")
+	out.ErrorCode, out.ErrorMessage = c.failed(protocol.SecurityDisabled), textOrNull("No Authorizer is configured on the broker")
 	c.reply(out)
 }

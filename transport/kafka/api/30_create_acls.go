@@ -26,7 +26,7 @@ func handleCreateAcls(c *Call) {
 	}
 	out := kmsg.NewPtrCreateACLsResponse()
 	for range req.Creations {
-		out.Results = append(out.Results, kmsg.CreateACLsResponseResult{ErrorCode: c.Conn.failed(protocol.SecurityDisabled), ErrorMessage: textOrNull(noAuthorizer)})
+		out.Results = append(out.Results, kmsg.CreateACLsResponseResult{ErrorCode: c.failed(protocol.SecurityDisabled), ErrorMessage: textOrNull(noAuthorizer)})
 	}
 	c.reply(out)
 }

@@ -24,7 +24,7 @@ func handleDeleteAcls(c *Call) {
 	out := kmsg.NewPtrDeleteACLsResponse()
 	for range req.Filters {
 		row := kmsg.NewDeleteACLsResponseResult()
-		row.ErrorCode, row.ErrorMessage = c.Conn.failed(protocol.SecurityDisabled), textOrNull(noAuthorizer)
+		row.ErrorCode, row.ErrorMessage = c.failed(protocol.SecurityDisabled), textOrNull(noAuthorizer)
 		out.Results = append(out.Results, row)
 	}
 	c.reply(out)

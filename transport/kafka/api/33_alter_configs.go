@@ -42,7 +42,7 @@ func handleAlterConfigs(c *Call) {
 		for _, r := range results {
 			row := kmsg.NewAlterConfigsResponseResource()
 			row.ResourceType, row.ResourceName = kmsg.ConfigResourceType(r.Type), r.Name
-			row.ErrorCode, row.ErrorMessage = c.Conn.failed(r.Code), messageOf(r.Fault)
+			row.ErrorCode, row.ErrorMessage = c.failed(r.Code), messageOf(r.Fault)
 			out.Resources = append(out.Resources, row)
 		}
 		c.reply(out)

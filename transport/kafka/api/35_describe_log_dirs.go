@@ -33,7 +33,7 @@ func handleDescribeLogDirs(c *Call) {
 		var err error
 		if row.UsableBytes, row.TotalBytes, err = dir.Space(); err != nil {
 			c.Conn.Log.Error("log directory cannot be examined", "dir", dir.Path, "error", err)
-			row.ErrorCode, row.UsableBytes, row.TotalBytes = c.Conn.failed(protocol.KafkaStorageError), -1, -1
+			row.ErrorCode, row.UsableBytes, row.TotalBytes = c.failed(protocol.KafkaStorageError), -1, -1
 		}
 		row.Topics = c.logsIn(i, wanted)
 		out.Dirs = append(out.Dirs, row)

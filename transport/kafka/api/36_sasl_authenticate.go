@@ -38,7 +38,7 @@ func handleSaslAuthenticate(c *Call) {
 	}
 	if c.Conn.auth.stage != talking {
 		out := kmsg.NewPtrSASLAuthenticateResponse()
-		out.ErrorCode = c.Conn.failed(protocol.IllegalSaslState)
+		out.ErrorCode = c.failed(protocol.IllegalSaslState)
 		out.ErrorMessage = textOrNull("SaslAuthenticate request received after successful authentication")
 		c.reply(out)
 		return
@@ -62,7 +62,7 @@ func handleSaslAuthenticate(c *Call) {
 
 // refuse answers that the attempt has failed.
 func (c *Call) refuse(reason string) {
-	c.Conn.failed(protocol.SaslAuthenticationFailed)
+	c.failed(protocol.SaslAuthenticationFailed)
 	if c.Bare() {
 		c.fail(nil, reason)
 		return

@@ -28,7 +28,7 @@ func handleDeleteGroups(c *Call) {
 	for i, id := range ids {
 		all.left++
 		askGroup(c, id, &protocol.DeleteGroup{GroupID: id}, groupWait, func(m *protocol.GroupDeleted) {
-			out.Groups[i] = kmsg.DeleteGroupsResponseGroup{Group: id, ErrorCode: c.Conn.failed(m.Code)}
+			out.Groups[i] = kmsg.DeleteGroupsResponseGroup{Group: id, ErrorCode: c.failed(m.Code)}
 			all.one()
 		})
 	}

@@ -36,7 +36,7 @@ func handleIncrementalAlterConfigs(c *Call) {
 		for _, r := range results {
 			row := kmsg.NewIncrementalAlterConfigsResponseResource()
 			row.ResourceType, row.ResourceName = kmsg.ConfigResourceType(r.Type), r.Name
-			row.ErrorCode, row.ErrorMessage = c.Conn.failed(r.Code), messageOf(r.Fault)
+			row.ErrorCode, row.ErrorMessage = c.failed(r.Code), messageOf(r.Fault)
 			out.Resources = append(out.Resources, row)
 		}
 		c.reply(out)

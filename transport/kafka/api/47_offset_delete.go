@@ -50,7 +50,7 @@ func handleOffsetDelete(c *Call) {
 
 func (c *Call) offsetsDeleted(req *kmsg.OffsetDeleteRequest, code protocol.Code, codes []protocol.Code) {
 	out := kmsg.NewPtrOffsetDeleteResponse()
-	if out.ErrorCode = c.Conn.failed(code); code != protocol.None {
+	if out.ErrorCode = c.failed(code); code != protocol.None {
 		c.reply(out)
 		return
 	}
@@ -58,7 +58,7 @@ func (c *Call) offsetsDeleted(req *kmsg.OffsetDeleteRequest, code protocol.Code,
 		t := &req.Topics[i]
 		row := kmsg.OffsetDeleteResponseTopic{Topic: t.Topic}
 		for _, p := range t.Partitions {
-			row.Partitions = append(row.Partitions, kmsg.OffsetDeleteResponseTopicPartition{Partition: p.Partition, ErrorCode: c.Conn.failed(codes[0])})
+			row.Partitions = append(row.Partitions, kmsg.OffsetDeleteResponseTopicPartition{Partition: p.Partition, ErrorCode: c.failed(codes[0])})
 			codes = codes[1:]
 		}
 		out.Topics = append(out.Topics, row)

@@ -42,10 +42,10 @@ func handleDescribeUserScramCredentials(c *Call) {
 		}
 		switch {
 		case times[user] > 1:
-			row.ErrorCode = c.Conn.failed(protocol.DuplicateResource)
+			row.ErrorCode = c.failed(protocol.DuplicateResource)
 			row.ErrorMessage = textOrNull("Cannot describe SCRAM credentials for the same user twice in a single request: " + user)
 		case len(row.CredentialInfos) == 0:
-			row.ErrorCode = c.Conn.failed(protocol.ResourceNotFound)
+			row.ErrorCode = c.failed(protocol.ResourceNotFound)
 			row.ErrorMessage = textOrNull("Attempt to describe a user credential that does not exist: " + user)
 		}
 		out.Results = append(out.Results, row)

@@ -48,7 +48,7 @@ func handleAlterUserScramCredentials(c *Call) {
 		}
 		for _, u := range altered.Users {
 			row := kmsg.NewAlterUserSCRAMCredentialsResponseResult()
-			row.User, row.ErrorCode, row.ErrorMessage = u.User, c.Conn.failed(u.Code), messageOf(u.Fault)
+			row.User, row.ErrorCode, row.ErrorMessage = u.User, c.failed(u.Code), messageOf(u.Fault)
 			out.Results = append(out.Results, row)
 		}
 		c.reply(out)

@@ -37,7 +37,7 @@ func handleDescribeCluster(c *Call) {
 		if req.EndpointType == endpointControllers {
 			fault = protocol.Fault{Code: mismatchedEndpointType, Reason: "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"}
 		}
-		out.ErrorCode, out.ErrorMessage = c.Conn.failed(fault.Code), messageOf(fault)
+		out.ErrorCode, out.ErrorMessage = c.failed(fault.Code), messageOf(fault)
 		c.reply(out)
 		return
 	}

@@ -42,7 +42,7 @@ func (c *Call) producersOf(topic string, number int32, done func(kmsg.DescribePr
 	row := kmsg.NewDescribeProducersResponseTopicPartition()
 	row.Partition = number
 	fail := func(f protocol.Fault) {
-		row.ErrorCode, row.ErrorMessage = c.Conn.failed(f.Code), messageOf(f)
+		row.ErrorCode, row.ErrorMessage = c.failed(f.Code), messageOf(f)
 		done(row)
 	}
 	if !validTopicName(topic) {

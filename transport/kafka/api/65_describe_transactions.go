@@ -30,7 +30,7 @@ func handleDescribeTransactions(c *Call) {
 				m, _ = cmd.Failed(protocol.CoordinatorNotAvailable).(*protocol.TransactionDescribed)
 			}
 			out.TransactionStates[i] = kmsg.DescribeTransactionsResponseTransactionState{
-				ErrorCode: c.Conn.failed(m.Code), TransactionalID: id, State: m.State, TimeoutMillis: int32(m.Timeout.Milliseconds()), StartTimestamp: m.Start,
+				ErrorCode: c.failed(m.Code), TransactionalID: id, State: m.State, TimeoutMillis: int32(m.Timeout.Milliseconds()), StartTimestamp: m.Start,
 				ProducerID: int64(m.ProducerID), ProducerEpoch: int16(m.ProducerEpoch), Topics: describedTopics(m.Partitions),
 			}
 			all.one()

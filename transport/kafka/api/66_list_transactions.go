@@ -45,7 +45,7 @@ func handleListTransactions(c *Call) {
 		shards = nil
 	}
 	all := &join{left: 1 + len(shards), done: func() {
-		if out.ErrorCode = c.Conn.failed(code); code != protocol.None {
+		if out.ErrorCode = c.failed(code); code != protocol.None {
 			out.TransactionStates = out.TransactionStates[:0]
 		}
 		slices.SortFunc(out.TransactionStates, func(a, b kmsg.ListTransactionsResponseTransactionState) int {

@@ -82,7 +82,7 @@ func blank(s string) bool {
 
 func (c *Call) consumerHeartbeat(m *protocol.ConsumerHeartbeat) {
 	out := kmsg.NewPtrConsumerGroupHeartbeatResponse()
-	if out.ErrorCode = c.Conn.failed(m.Code); m.Failed() {
+	if out.ErrorCode = c.failed(m.Code); m.Failed() {
 		out.ErrorMessage = messageOf(m.Fault)
 		c.reply(out)
 		return

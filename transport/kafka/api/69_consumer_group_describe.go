@@ -50,7 +50,7 @@ func (c *Call) consumerGroup(id string, m *protocol.GroupDescribed, operations b
 	row := kmsg.NewConsumerGroupDescribeResponseGroup()
 	row.Group = id
 	if m.Failed() {
-		row.ErrorCode, row.ErrorMessage = c.Conn.failed(m.Code), messageOf(m.Fault)
+		row.ErrorCode, row.ErrorMessage = c.failed(m.Code), messageOf(m.Fault)
 		return row
 	}
 	row.State, row.Epoch, row.AssignmentEpoch, row.AssignorName = m.State, m.Epoch, m.AssignmentEpoch, m.Protocol

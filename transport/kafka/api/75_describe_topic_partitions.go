@@ -27,7 +27,7 @@ func handleDescribeTopicPartitions(c *Call) {
 	if fault.Failed() {
 		for _, t := range req.Topics {
 			row := kmsg.NewDescribeTopicPartitionsResponseTopic()
-			row.Topic, row.ErrorCode = &t.Topic, c.Conn.failed(fault.Code)
+			row.Topic, row.ErrorCode = &t.Topic, c.failed(fault.Code)
 			out.Topics = append(out.Topics, row)
 		}
 		c.reply(out)
@@ -86,7 +86,7 @@ func (c *Call) describeNames(out *kmsg.DescribeTopicPartitionsResponse, img *ima
 			if !validTopicName(name) {
 				code = protocol.InvalidTopic
 			}
-			row.ErrorCode = c.Conn.failed(code)
+			row.ErrorCode = c.failed(code)
 			out.Topics = append(out.Topics, row)
 			continue
 		}

@@ -171,8 +171,8 @@ func (r kmsgResponse) Encode(o *wire.Out) { o.Buf = r.AppendTo(o.Buf) }
 func (r kmsgResponse) Discard()           {}
 
 // failed counts a code that goes out and returns it as the wire has it.
-func (s *Server) failed(code protocol.Code) int16 {
-	s.Metrics.failed(int16(code))
+func (c *Call) failed(code protocol.Code) int16 {
+	c.Conn.Metrics.failed(c.Row.Key, int16(code))
 	return int16(code)
 }
 

@@ -39,7 +39,7 @@ type Metrics struct {
 	failedLogins               few
 
 	requests [keyMax]requestMetrics
-	errors   [codesMax]atomic.Int64
+	errors   [keyMax][codesMax]atomic.Int64
 }
 
 type requestMetrics struct {
@@ -69,12 +69,15 @@ func (m *Metrics) Request(key int16) (out RequestStats) {
 	return out
 }
 
-// Errors reports how often the error code was answered.
-func (m *Metrics) Errors(code int16) int64 {
-	if i := int(code) + 1; i >= 0 && i < codesMax {
-		return m.errors[i].Load()
+// EachError calls f with every error code that was answered to requests of an API key, and how often, in order.
+func (m *Metrics) EachError(f func(key, code int16, times int64)) {
+	for key := range m.errors {
+		for i := range m.errors[key] {
+			if n := m.errors[key][i].Load(); n > 0 {
+				f(int16(key), int16(i-1), n)
+			}
+		}
 	}
-	return 0
 }
 
 // Answered counts a request of the key that took d from its last byte to its answer.
@@ -89,9 +92,9 @@ func (m *Metrics) Answered(key int16, d time.Duration) {
 	r.latency[min(bits.Len64(uint64(micros)), latencyBuckets-1)].Add(1)
 }
 
-// failed counts an error code that was answered.
-func (m *Metrics) failed(code int16) {
-	if i := int(code) + 1; code != 0 && i >= 0 && i < codesMax {
-		m.errors[i].Add(1)
+// failed counts an error code that was answered to a request of the key.
+func (m *Metrics) failed(key, code int16) {
+	if i := int(code) + 1; code != 0 && i >= 0 && i < codesMax && key >= 0 && key < keyMax {
+		m.errors[key][i].Add(1)
 	}
 }
