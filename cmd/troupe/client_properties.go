@@ -61,6 +61,8 @@ var clientProperties = []property{
 	{[]string{"enable.idempotence"}, "produce: false is --no-idempotence", func(s *settler, v string) error { return s.inverse("no-idempotence", v) }},
 	{[]string{"max.request.size", "message.max.bytes"}, "produce: --max-message-bytes", toFlag("max-message-bytes")},
 	{[]string{"delivery.timeout.ms", "message.timeout.ms"}, "produce: --delivery-timeout", millisFlag("delivery-timeout")},
+	{[]string{"transactional.id"}, "produce: --transactional-id", toFlag("transactional-id")},
+	{[]string{"transaction.timeout.ms"}, "produce: --transaction-timeout", millisFlag("transaction-timeout")},
 	{[]string{"linger.ms", "queue.buffering.max.ms"}, "produce: wait so long for a batch to fill", (*settler).setLinger},
 	{[]string{"metadata.max.age.ms", "topic.metadata.refresh.interval.ms"}, "how often to look for new partitions", (*settler).setMetadataAge},
 }

@@ -31,6 +31,7 @@ type consumeFlags struct {
 	group      string
 	protocol   string
 	committed  bool
+	control    bool
 }
 
 func (a *app) consume() *cobra.Command {
@@ -62,7 +63,11 @@ func (a *app) consume() *cobra.Command {
 	fs.StringVarP(&f.group, "group", "g", "", "read as a member of this consumer `GROUP` and commit what was read")
 	fs.StringVar(&f.protocol, "protocol", protocolClassic, "how the members of the group agree: classic, or consumer, where the broker assigns (KIP-848)")
 	fs.BoolVar(&f.committed, "committed", false, "leave out records of open and aborted transactions (read_committed)")
+	fs.BoolVar(&f.control, "control", false, "show control records too: where transactions were committed or aborted")
 	_ = cmd.RegisterFlagCompletionFunc("group", a.completeGroups)
+	completeWords(cmd, "protocol", protocolClassic, protocolConsumer)
+	completeWords(cmd, "output", "value", "table", "json", "jsonl", "yaml", "help")
+	completeWords(cmd, "offset", "start", "end", "table", "json", "jsonl", "yaml", "help")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.runConsume(cmd.Context(), f, args) }
 	return cmd
 }
@@ -117,7 +122,7 @@ func (a *app) runConsume(ctx context.Context, f *consumeFlags, topics []string) 
 	if err != nil {
 		return err
 	}
-	sink := &sink{print: print, keep: keep, left: f.num}
+	sink := &sink{print: print, keep: keep, left: f.num, control: f.control}
 	if f.group != "" {
 		return a.consumeGroup(ctx, f, topics, within, sink)
 	}
@@ -146,10 +151,12 @@ type sink struct {
 	keep  func(*kgo.Record) bool
 	left  int64 // records still wanted; 0 is no limit
 	full  bool
+
+	control bool // control records too
 }
 
 func (s *sink) put(r *kgo.Record) error {
-	if s.full || r.Attrs.IsControl() || !s.keep(r) {
+	if s.full || r.Attrs.IsControl() && !s.control || !s.keep(r) {
 		return nil
 	}
 	if s.left > 0 {

@@ -36,6 +36,9 @@ func (f *consumeFlags) groupOptions(topics []string, within offsetRange) ([]kgo.
 	default:
 		return nil, usage("--protocol classic|consumer", "no group protocol %q", f.protocol)
 	}
+	if f.control {
+		opts = append(opts, kgo.KeepControlRecords())
+	}
 	if f.regex {
 		opts = append(opts, kgo.ConsumeRegex())
 	}

@@ -24,12 +24,22 @@ const seekHelp = `Where the group shall go on reading:
 
 An offset outside the log becomes the nearer end of it. The group must have no
 members: they would commit their own positions over the new ones. What was
-committed before is printed, and 'troupe group export' keeps it in a file.`
+committed before is printed, and 'troupe group export' keeps it in a file.
+
+--like OTHER goes to where another group stands, in the partitions for which
+that one has committed something.`
 
 // seekTarget is where to move: a bound, or so many offsets from where the group stands.
 type seekTarget struct {
 	bound
 	shift bool // n is relative to the committed offset
+	like  *otherGroup
+}
+
+// otherGroup is what another group has committed.
+type otherGroup struct {
+	name      string
+	committed kadm.OffsetResponses
 }
 
 func parseTarget(s string, now time.Time) (seekTarget, error) {
@@ -64,6 +74,8 @@ func badTarget(s string, err error) error {
 func (t seekTarget) place(r *moveRow, at kadm.ListedOffsets) {
 	switch {
 	case r.Error != "":
+	case t.like != nil:
+		t.like.place(r)
 	case t.shift && r.Before == nil:
 		r.fail("nothing is committed to move from")
 	case t.shift:
@@ -83,24 +95,57 @@ func (t seekTarget) place(r *moveRow, at kadm.ListedOffsets) {
 	}
 }
 
+// place moves r to where the other group stands.
+func (o *otherGroup) place(r *moveRow) {
+	there, ok := o.committed.Lookup(r.Topic, r.Partition)
+	if !ok || there.At < 0 {
+		r.fail(fmt.Sprintf("group %q has committed nothing there", o.name))
+		return
+	}
+	r.to(there.At)
+}
+
+// lookOther asks what another group has committed, and narrows the choice of partitions to those.
+func lookOther(ctx context.Context, c *client, name string, selected []chosen) (*otherGroup, []chosen, error) {
+	committed, err := c.admin.FetchOffsets(ctx, name)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil, noGroups(fmt.Errorf("group %q: %w", name, err))
+	}
+	var narrowed []chosen
+	for _, o := range committed.Sorted() {
+		if o.At >= 0 && has(selected, o.Topic, o.Partition) {
+			narrowed = append(narrowed, chosen{o.Topic, []int32{o.Partition}})
+		}
+	}
+	if len(narrowed) == 0 {
+		if _, err := lookGroup(ctx, c, name); err != nil {
+			return nil, nil, err
+		}
+		return nil, nil, &problem{what: fmt.Sprintf("group %q has committed nothing there", name), next: "troupe group describe " + name, exit: exitNotFound}
+	}
+	return &otherGroup{name, committed}, narrowed, nil
+}
+
 func (a *app) groupSeek() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "seek GROUP --to WHERE", Short: "Move the committed offsets of a group that has no members",
+		Use: "seek GROUP --to WHERE|--like OTHER", Short: "Move the committed offsets of a group that has no members",
 		Long: seekHelp,
 		Example: "  troupe group seek billing --to -1h --dry-run\n  troupe group seek billing --to earliest --topic orders\n" +
-			"  troupe group seek billing --to +1 --topic orders:3   # step over a record that cannot be read",
+			"  troupe group seek billing --to +1 --topic orders:3   # step over a record that cannot be read\n" +
+			"  troupe group seek billing-new --like billing",
 		Args: argCount(1, 1, "the name of one group"), ValidArgsFunction: a.completeGroups,
 	}
 	f := cmd.Flags()
 	to := f.String("to", "", "`WHERE` to go on reading (see above)")
+	like := f.String("like", "", "go to where this other `GROUP` stands")
+	f.StringVar(like, "to-group", "", "--like, as rpk has it")
+	f.Lookup("to-group").Hidden = true
+	_ = cmd.RegisterFlagCompletionFunc("like", a.completeGroups)
 	topics := f.StringArrayP("topic", "t", nil, topicPartHelp)
 	dry := f.Bool("dry-run", false, "show what would be moved and move nothing")
 	_ = cmd.RegisterFlagCompletionFunc("topic", a.completeTopics)
 	return prints(a, cmd, func(ctx context.Context, names []string) (moveRows, error) {
-		if *to == "" {
-			return nil, usage("troupe group seek "+names[0]+" --to earliest --dry-run", "seek wants --to: where the group shall go on reading")
-		}
-		target, err := parseTarget(*to, a.now())
+		target, err := oneTarget(names[0], *to, *like, a.now())
 		if err != nil {
 			return nil, err
 		}
@@ -109,9 +154,27 @@ func (a *app) groupSeek() *cobra.Command {
 			return nil, err
 		}
 		return withClient(a, ctx, func(ctx context.Context, c *client) (moveRows, error) {
+			if *like != "" {
+				if target.like, selected, err = lookOther(ctx, c, *like, selected); err != nil {
+					return nil, err
+				}
+			}
 			return a.seekGroup(ctx, c, names[0], target, selected, *dry)
 		})
 	})
+}
+
+// oneTarget is the place of --to, or none yet with --like.
+func oneTarget(group, to, like string, now time.Time) (seekTarget, error) {
+	switch {
+	case to != "" && like != "":
+		return seekTarget{}, usage("one of them", "--to and --like both say where to go")
+	case like != "":
+		return seekTarget{}, nil
+	case to == "":
+		return seekTarget{}, usage("troupe group seek "+group+" --to earliest --dry-run", "seek wants --to: where the group shall go on reading")
+	}
+	return parseTarget(to, now)
 }
 
 // seekGroup plans the moves and, unless dry, commits them. A group that does not exist yet is made by naming topics.

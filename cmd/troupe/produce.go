@@ -33,6 +33,8 @@ type produceFlags struct {
 	batchBytes                     int32
 	delivery                       time.Duration
 	output                         string
+	echo                           string // format; empty for none
+	transaction                    transaction
 }
 
 // produceSummary is what produce has done.
@@ -42,6 +44,7 @@ type produceSummary struct {
 	Failed       int64   `json:"failed" doc:"given up; a timed out record may have been written all the same"`
 	Bytes        int64   `json:"bytes" doc:"of keys, values and headers acknowledged"`
 	Seconds      float64 `json:"seconds"`
+	Transaction  string  `json:"transaction,omitempty" doc:"committed, aborted or unknown, if there was one; aborted records are for no reader of committed ones"`
 }
 
 func (s produceSummary) table() [][]string {
@@ -56,6 +59,9 @@ func (s produceSummary) String() string {
 	if s.Seconds >= 1 {
 		out += fmt.Sprintf(" (%s/s)", humanize.IBytes(uint64(float64(s.Bytes)/s.Seconds)))
 	}
+	if s.Transaction != "" {
+		out += "; transaction " + s.Transaction
+	}
 	return out
 }
 
@@ -65,10 +71,12 @@ func (a *app) produce() *cobra.Command {
 		Use: "produce [TOPIC]", Short: "Write records, a line of standard input each",
 		Long: "Write records to a topic. Every line of standard input (or of --file) is the value of one record, unless -f or -J say how a record looks.\n\n" +
 			"A topic that does not exist is created if the broker allows it. Records are written idempotently with acks=all; the command ends\n" +
-			"when all of them are acknowledged, and says how many were.",
+			"when all of them are acknowledged, and says how many were.\n" + transactionHelp +
+			"\nThe topic may also come from the input: %t in -f, \"topic\" with -J.",
 		Example: "  troupe produce hello <<< 'first record'\n" +
 			"  troupe produce orders -k customer-7 -H source:web < orders.txt\n" +
 			"  troupe produce orders -f '%k:%v\\n' <<< 'key:value'\n" +
+			"  troupe produce -f '%t %v\\n' --echo <<< 'orders first'\n" +
 			"  troupe consume orders -J -o :end | troupe produce copy -J",
 		Args: argCount(0, 1, "at most one topic"), ValidArgsFunction: a.completeTopics,
 	}
@@ -87,6 +95,14 @@ func (a *app) produce() *cobra.Command {
 	f.BoolVar(&p.plain, "no-idempotence", false, "allow duplicates and reordering when a request is retried")
 	f.Int32Var(&p.batchBytes, "max-message-bytes", produceBatchBytesDefault, "largest batch to send, in `bytes` before compression")
 	f.DurationVar(&p.delivery, "delivery-timeout", time.Minute, "give up when nothing is acknowledged for this long")
+	f.StringVar(&p.echo, "echo", "", "print where each record was written, as text, jsonl or in a `FORMAT` as rpk's: '%t %p %o %k\\n'")
+	f.Lookup("echo").NoOptDefVal = "text"
+	f.BoolVar(&p.transaction.on, "transaction", false, "write the whole input in one transaction, or nothing of it")
+	f.StringVar(&p.transaction.id, "transactional-id", "", "the transaction's `ID` (implies --transaction); one of its own otherwise")
+	f.DurationVar(&p.transaction.timeout, "transaction-timeout", time.Minute, "the broker aborts a transaction that takes longer")
+	_ = cmd.RegisterFlagCompletionFunc("transactional-id", a.completeTransactions)
+	completeWords(cmd, "compression", "none", "gzip", "snappy", "lz4", "zstd")
+	completeWords(cmd, "acks", "all", "leader", "none")
 	f.StringVarP(&p.output, "output", "o", "none", "print a summary on standard output: none|"+outputFormats)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.runProduce(cmd.Context(), p, args) }
 	return cmd
@@ -121,8 +137,7 @@ func (a *app) runProduce(ctx context.Context, p *produceFlags, args []string) er
 	if run.interactive {
 		a.say("Every line is a record for %s; Ctrl-D ends.", run.topic)
 	}
-	err = run.run(ctx, c)
-	summary := run.summary()
+	summary, err := run.all(ctx, c)
 	if !a.quiet {
 		a.say("%s", summary)
 	}
@@ -155,6 +170,10 @@ func (p *produceFlags) options() ([]kgo.Opt, error) {
 	default:
 		return nil, usage("--acks all|leader|none", "no acks %q", p.acks)
 	}
+	if p.transaction.wanted() {
+		more, err := p.transaction.options(p.plain)
+		return append(opts, more...), err
+	}
 	if p.plain {
 		return append(opts, kgo.DisableIdempotentWrite()), nil
 	}
@@ -171,6 +190,7 @@ type production struct {
 	input       io.Closer // nil for standard input
 	interactive bool
 	began       time.Time
+	echo        *echo
 
 	read, acked, failed, bytes atomic.Int64
 
@@ -183,8 +203,8 @@ func (a *app) newProduction(p *produceFlags, args []string) (*production, error)
 	run := &production{app: a, flags: p, began: time.Now()}
 	if len(args) > 0 {
 		run.topic = args[0]
-	} else if !p.json {
-		return nil, usage("troupe produce TOPIC", "which topic?")
+	} else if !p.json && !namesTopic(p.format) {
+		return nil, usage("troupe produce TOPIC, or %t in -f", "which topic?")
 	}
 	for _, h := range p.headers {
 		i := strings.IndexAny(h, ":=")
@@ -203,6 +223,9 @@ func (a *app) newProduction(p *produceFlags, args []string) (*production, error)
 	}
 	run.interactive = p.file == "" && a.inTTY
 	var err error
+	if run.echo, err = newEcho(a.out, p.echo, p.acks); err != nil {
+		return nil, err
+	}
 	run.source, err = newSource(in, p)
 	return run, err
 }
@@ -218,6 +241,19 @@ func (run *production) summary() produceSummary {
 		Records: run.read.Load(), Acknowledged: run.acked.Load(), Failed: run.failed.Load(), Bytes: run.bytes.Load(),
 		Seconds: time.Since(run.began).Seconds(),
 	}
+}
+
+// all runs the production, in a transaction if one is asked for, and tells what came of it.
+func (run *production) all(ctx context.Context, c *client) (summary produceSummary, err error) {
+	var outcome string
+	if run.flags.transaction.wanted() {
+		outcome, err = run.runTransaction(ctx, c)
+	} else {
+		err = run.run(ctx, c)
+	}
+	summary = run.summary()
+	summary.Transaction = outcome
+	return summary, errors.Join(err, run.echo.end())
 }
 
 // errStalled ends a production in which nothing was acknowledged for --delivery-timeout. The client's own timeout is not used: it
@@ -297,7 +333,7 @@ func (run *production) send(ctx context.Context, c *client, r *kgo.Record) error
 		r.Topic = run.topic
 	}
 	if r.Topic == "" {
-		return usage("troupe produce TOPIC -J", "record %d names no topic", n)
+		return usage("troupe produce TOPIC", "record %d names no topic", n)
 	}
 	if run.flags.key != "" {
 		r.Key = []byte(run.flags.key)
@@ -335,7 +371,8 @@ func (run *production) done(n, size int64, r *kgo.Record, err error) {
 	if err == nil {
 		run.acked.Add(1)
 		run.bytes.Add(size)
-		if run.interactive && !run.app.quiet {
+		run.echo.wrote(n, r, run.interactive)
+		if run.interactive && run.echo == nil && !run.app.quiet {
 			run.app.say("  partition %d offset %d", r.Partition, r.Offset)
 		}
 		return

@@ -24,6 +24,7 @@ type recordJSON struct {
 	Value       json.RawMessage `json:"value,omitempty" doc:"text or null (a tombstone); produce also takes any JSON"`
 	ValueBase64 *string         `json:"value_base64,omitempty" doc:"instead of value, if that is not UTF-8"`
 	Headers     []headerJSON    `json:"headers,omitempty" doc:"in order; a name may repeat"`
+	Control     *controlJSON    `json:"control,omitempty" doc:"instead of key and value, of a control record (consume --control)"`
 }
 
 type headerJSON struct {
@@ -37,6 +38,10 @@ type headerJSON struct {
 func recordOf(r *kgo.Record) recordJSON {
 	ts := r.Timestamp.UnixMilli()
 	j := recordJSON{Topic: r.Topic, Partition: &r.Partition, Offset: &r.Offset, Timestamp: &ts}
+	if r.Attrs.IsControl() {
+		j.Control = controlOf(r)
+		return j
+	}
 	j.Key, j.KeyBase64 = textOrBase64(r.Key)
 	j.Value, j.ValueBase64 = textOrBase64(r.Value)
 	for _, h := range r.Headers {
@@ -70,6 +75,9 @@ func textOrBase64(b []byte) (json.RawMessage, *string) {
 // record makes the record that j stands for. A JSON value that is not text is its own compact JSON. There must be a value: a tombstone is
 // a null that somebody wrote, not a field that is missing or misspelt.
 func (j recordJSON) record() (*kgo.Record, error) {
+	if j.Control != nil {
+		return nil, errors.New("a control record: brokers write those; leave out consume --control")
+	}
 	r := &kgo.Record{Topic: j.Topic, Partition: -1}
 	var err error
 	if j.Value == nil && j.ValueBase64 == nil {

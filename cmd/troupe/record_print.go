@@ -49,6 +49,10 @@ func (b *buffered) end() error   { return b.Flush() }
 type valuePrinter struct{ *buffered }
 
 func (p valuePrinter) print(r *kgo.Record) error {
+	if r.Attrs.IsControl() {
+		p.WriteString(controlOf(r).String())
+		return p.WriteByte('\n')
+	}
 	p.Write(r.Value)
 	return p.WriteByte('\n')
 }
@@ -101,7 +105,11 @@ func (p *tablePrinter) print(r *kgo.Record) error {
 		p.headed = true
 		fmt.Fprintf(p, tableRow, "TIME", "PART", "OFFSET", "KEY", "VALUE")
 	}
-	_, err := fmt.Fprintf(p, tableRow, r.Timestamp.UTC().Format(time.RFC3339), decimal(r.Partition), decimal(r.Offset), cell(r.Key), cell(r.Value))
+	key, value := cell(r.Key), cell(r.Value)
+	if r.Attrs.IsControl() {
+		key, value = "(control)", controlOf(r).String()
+	}
+	_, err := fmt.Fprintf(p, tableRow, r.Timestamp.UTC().Format(time.RFC3339), decimal(r.Partition), decimal(r.Offset), key, value)
 	return err
 }
 
