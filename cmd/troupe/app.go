@@ -54,6 +54,7 @@ func (a *app) command() *cobra.Command {
 	a.tls.register(f)
 	a.sasl.register(f)
 	a.connection.register(f)
+	completeWords(root, "sasl-mechanism", "SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
 	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	_ = root.RegisterFlagCompletionFunc("property", completeProperties)
 	f.VisitAll(func(flag *pflag.Flag) { flag.Hidden = strings.Contains(secureFlags, "--"+flag.Name+" ") })
@@ -68,7 +69,7 @@ func (a *app) command() *cobra.Command {
 	}
 	add("data", a.topic(), a.produce(), a.consume(), a.peek(), a.group(), a.txn(), a.config(), a.cluster(), a.user())
 	add("server", a.dev(), a.start())
-	add("tools", a.profile(), a.doctor(), a.debug(), a.version())
+	add("tools", a.bench(), a.profile(), a.doctor(), a.debug(), a.version())
 	root.AddCommand(&cobra.Command{Use: "security", Short: "How to reach a Kafka that wants TLS or a password", Long: secureHelp})
 	return root
 }

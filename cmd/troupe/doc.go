@@ -7,6 +7,7 @@
 //	troupe config                   settings of topics, groups and brokers
 //	troupe cluster                  what lies on the brokers' disks
 //	troupe user                     who can log in
+//	troupe bench                    how fast a Kafka takes and gives records
 //	troupe profile                  saved connections
 //	troupe doctor                   what a client would see, and what is wrong with it
 //	troupe debug log dump           what is in a log directory
