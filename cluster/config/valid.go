@@ -36,19 +36,38 @@ func fraction(low, high float64) Valid {
 	return Valid{fmt.Sprintf("between %v and %v", low, high), func(v value) bool { return v.decimal >= low && v.decimal <= high }}
 }
 
+// Rules of settings that take one, or some, of a few words.
+const (
+	oneRule  = "one of "
+	someRule = "a list of different ones of "
+)
+
+// Options are the values a setting takes, if those are few; for a list they are its elements.
+func (k *Key) Options() []string {
+	if k.Type == Boolean {
+		return []string{"true", "false"}
+	}
+	for _, rule := range []string{oneRule, someRule} {
+		if words, ok := strings.CutPrefix(k.Valid.Rule, rule); ok {
+			return strings.Split(words, ", ")
+		}
+	}
+	return nil
+}
+
 func oneOf(options ...string) Valid {
-	return Valid{"one of " + strings.Join(options, ", "), func(v value) bool { return slices.Contains(options, v.text) }}
+	return Valid{oneRule + strings.Join(options, ", "), func(v value) bool { return slices.Contains(options, v.text) }}
 }
 
 func oneOfFold(options ...string) Valid {
-	return Valid{"one of " + strings.Join(options, ", "), func(v value) bool {
+	return Valid{oneRule + strings.Join(options, ", "), func(v value) bool {
 		return slices.ContainsFunc(options, func(o string) bool { return strings.EqualFold(o, v.text) })
 	}}
 }
 
 // someOf allows lists, also the empty one, of the options without repetition.
 func someOf(options ...string) Valid {
-	return Valid{"a list of different ones of " + strings.Join(options, ", "), func(v value) bool {
+	return Valid{someRule + strings.Join(options, ", "), func(v value) bool {
 		for i, item := range v.list {
 			if !slices.Contains(options, item) || slices.Contains(v.list[:i], item) {
 				return false

@@ -60,11 +60,27 @@ func completeKeys(cmd *cobra.Command, flag, after string, keys keysFor) {
 		how |= cobra.ShellCompDirectiveNoSpace
 	}
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, args []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+		if key, _, valued := strings.Cut(typed, "="); valued && after != "" {
+			return begunBy(typed, valuesOf(key, keys(args))), cobra.ShellCompDirectiveNoFileComp
+		}
 		for _, k := range keys(args) {
 			words = append(words, k.Name+after)
 		}
 		return begunBy(typed, words), how
 	})
+}
+
+// valuesOf are the values of a setting that takes one of a few, each as KEY=VALUE.
+func valuesOf(name string, keys []config.Key) (out []string) {
+	for _, k := range keys {
+		if k.Name != name {
+			continue
+		}
+		for _, v := range k.Options() {
+			out = append(out, name+"="+v)
+		}
+	}
+	return out
 }
 
 // completeWords completes the values of a flag that takes one of a few.

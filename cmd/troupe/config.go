@@ -40,6 +40,9 @@ type settingDoc struct {
 	Effect   string   `json:"effect" doc:"enforced, no effect (accepted and described), or refused if it restricts somebody"`
 	Synonyms []string `json:"synonyms,omitempty" doc:"settings of the broker that give its value if it is not set, strongest first"`
 	Doc      string   `json:"doc"`
+
+	found  []string // words that were looked for
+	colour bool     // of the terminal it is shown on
 }
 
 type settingDocs []settingDoc
@@ -57,9 +60,9 @@ func (all settingDocs) table() (out [][]string) {
 		}
 		return out
 	}
-	out = append(out, []string{"KEY", "SCOPE", "TYPE", "DEFAULT", "EFFECT"})
+	out = append(out, []string{"KEY", "SCOPE", "TYPE", "DEFAULT", "EFFECT", ""})
 	for _, d := range all {
-		out = append(out, []string{d.Key, d.Scope, strings.ToLower(d.Type), d.fallback(), d.Effect})
+		out = append(out, []string{d.Key, d.Scope, strings.ToLower(d.Type), d.fallback(), d.Effect, d.excerpt()})
 	}
 	return out
 }
@@ -109,8 +112,9 @@ func docOf(k *config.Key, scope string) settingDoc {
 
 func (a *app) configDocs() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "docs [KEY...]", Short: "Explain settings", Long: "List all settings that troupe knows, or explain some. Needs no broker.",
-		Example: "  troupe config docs retention.ms\n  troupe config docs -o json",
+		Use: "docs [KEY|WORD...]", Short: "Explain settings, or look for them by words",
+		Long:    "List all settings that troupe knows, explain some, or find those whose name or text has all the words. Needs no broker.",
+		Example: "  troupe config docs retention.ms\n  troupe config docs retention\n  troupe config docs idle connection\n  troupe config docs -o json",
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return begunBy(typed, settingNames()), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -125,19 +129,35 @@ func (a *app) configDocs() *cobra.Command {
 			}
 			return out, nil
 		}
-		for _, name := range keys {
-			known := len(out)
-			for _, s := range scopes {
-				if k, ok := s.key(name); ok {
-					out = append(out, docOf(k, s.name))
-				}
-			}
-			if len(out) == known {
-				return out, unknownSetting(name)
+		return a.findSettings(keys)
+	})
+}
+
+// findSettings explains the settings of these names; what is no name is a word to look for, together with the others.
+func (a *app) findSettings(args []string) (out settingDocs, err error) {
+	var words []string
+	for _, name := range args {
+		known := len(out)
+		for _, s := range scopes {
+			if k, ok := s.key(name); ok {
+				out = append(out, docOf(k, s.name))
 			}
 		}
-		return out, nil
-	})
+		if len(out) == known {
+			words = append(words, name)
+		}
+	}
+	if len(words) > 0 {
+		found := searchSettings(words)
+		if len(found) == 0 {
+			err = unknownSetting(strings.Join(words, " "))
+		}
+		out = append(out, found...)
+	}
+	for i := range out {
+		out[i].colour = a.outColour()
+	}
+	return out, err
 }
 
 func settingNames() (out []string) {

@@ -191,8 +191,9 @@ func (l layer) stranger(name string) error {
 	return p
 }
 
-// offline are the commands that talk to no broker, by their paths: a profile that cannot be read does not stop them.
-var offline = []string{"version", "dev", "start", "debug", "profile", "completion", "help", "security", "config docs"}
+// offline are the commands that talk to no broker, by their paths, and those of the tab key, which settle in silence: a profile that cannot
+// be read does not stop them.
+var offline = []string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd, "version", "dev", "start", "debug", "profile", "completion", "help", "security", "config docs"}
 
 // settleFor is settle before cmd runs, unless it talks to no broker or only prints its shape.
 func (a *app) settleFor(cmd *cobra.Command) error {

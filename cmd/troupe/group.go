@@ -62,7 +62,9 @@ func (a *app) groupList() *cobra.Command {
 		Long: "List groups: all of them, or those whose whole name one of the expressions matches.",
 	}
 	states := cmd.Flags().StringSlice("state", nil, "only groups in this `STATE`, as Stable or Empty; may be repeated")
+	completeWords(cmd, "state", "Empty", "Stable", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling", "Dead")
 	types := cmd.Flags().StringSlice("type", nil, "only groups of this `TYPE`: classic, consumer, share or streams; may be repeated")
+	completeWords(cmd, "type", "classic", "consumer", "share", "streams")
 	return prints(a, cmd, func(ctx context.Context, args []string) (groupRows, error) {
 		match, err := matcher(args)
 		if err != nil {

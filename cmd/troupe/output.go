@@ -21,6 +21,9 @@ type tabled interface {
 	table() [][]string
 }
 
+// marked is a table in which words are marked by a colour.
+type marked interface{ marks() []string }
+
 const outputFormats = "table|json|jsonl|yaml|help"
 
 // prints makes cmd print what run returns, in the format of -o. A value that comes with an error is printed too: what was done
@@ -32,6 +35,7 @@ func prints[T tabled](a *app, cmd *cobra.Command, run func(ctx context.Context, 
 // printsAs is prints with a format used without -o, and with formats of the command's own.
 func printsAs[T tabled](a *app, cmd *cobra.Command, format string, more outputWriters, run func(ctx context.Context, args []string) (T, error)) *cobra.Command {
 	cmd.Flags().StringVarP(&format, "output", "o", format, more.names())
+	completeWords(cmd, "output", strings.Split(more.names(), "|")...)
 	noteShape[T](cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if format == "help" {
@@ -174,7 +178,11 @@ func writeTable(w io.Writer, v tabled) error {
 		b.WriteByte('\n')
 		rows = rows[end+1:]
 	}
-	_, err := w.Write(b.Bytes())
+	text := b.String()
+	if m, ok := v.(marked); ok {
+		text = highlight(text, m.marks())
+	}
+	_, err := io.WriteString(w, text)
 	return err
 }
 

@@ -33,6 +33,11 @@ func hostTerminal() terminal {
 	return t
 }
 
+// outColour reports whether standard output shows colours.
+func (t terminal) outColour() bool {
+	return t.outTTY && t.getenv("NO_COLOR") == "" && t.getenv("TERM") != "dumb"
+}
+
 // now is the time as the terminal's clock has it.
 func (t terminal) now() time.Time {
 	if t.clock == nil {

@@ -44,6 +44,7 @@ func (a *app) txnList() *cobra.Command {
 		Long: "List transactional ids: all of them, or those that one of the expressions matches as a whole.",
 	}
 	states := cmd.Flags().StringSlice("state", nil, "only ids in this `STATE`, as Ongoing or CompleteCommit; may be repeated")
+	completeWords(cmd, "state", "Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "PrepareEpochFence", "Dead")
 	return prints(a, cmd, func(ctx context.Context, args []string) (txnRows, error) {
 		match, err := matcher(args)
 		if err != nil {
