@@ -140,6 +140,8 @@ func (c *Controller) Receive(ctx *actors.Context, msg any) {
 		c.hosted(m)
 	case actors.RequestTimedOut:
 		c.Fail(fmt.Errorf("the partition host did not carry out a metadata change within %v", hostingMax))
+	case *protocol.DescribeQuorum:
+		c.describeQuorum(m)
 	case actors.Command:
 		c.take(m)
 	case actors.Stopping:

@@ -104,7 +104,7 @@ func TestAClassicGroupKeepsItsMembersOverAKill(t *testing.T) {
 	if code := members[0].commit(5); code != protocol.None {
 		t.Errorf("commit: %s", code.Name())
 	}
-	if got := w.list(); got != "g Classic Stable consumer" {
+	if got := w.list(); got != "g classic Stable consumer" {
 		t.Errorf("listed %q", got)
 	}
 	w.kill()
@@ -126,7 +126,7 @@ func TestAClassicGroupKeepsItsMembersOverAKill(t *testing.T) {
 	}
 	w.expect("g", "t", 0, 6)
 	w.sim.RunFor(time.Minute) // their sessions end
-	if got := w.list(); got != "g Classic Empty consumer" {
+	if got := w.list(); got != "g classic Empty consumer" {
 		t.Errorf("listed %q", got)
 	}
 }
@@ -166,7 +166,7 @@ func TestWhatNobodyEverJoinedLeavesNothingBehind(t *testing.T) {
 	if after := w.node.System().Stats().Actors; after != before {
 		t.Errorf("%d actors before, %d after", before, after)
 	}
-	if got := w.list(); got != "real Classic Empty" {
+	if got := w.list(); got != "real classic Empty" {
 		t.Errorf("listed %q", got)
 	}
 }
@@ -224,7 +224,7 @@ func TestOffsetsOfDeletedTopicsAndOldOnesGo(t *testing.T) {
 	w.sim.RunFor(15 * time.Minute)
 	w.expect("g", "t", 0, -1)
 	w.expect("h", "t", 0, 2)
-	if got := w.list(); got != "h Classic Empty" {
+	if got := w.list(); got != "h classic Empty" {
 		t.Errorf("listed %q", got)
 	}
 	w.kill()
@@ -270,7 +270,7 @@ func TestAGroupWithMembersChangesItsProtocolAndBack(t *testing.T) {
 	} else {
 		epoch = got.MemberEpoch
 	}
-	if got := w.list(); !strings.HasPrefix(got, "g Consumer") {
+	if got := w.list(); !strings.HasPrefix(got, "g consumer") {
 		t.Errorf("listed %q", got)
 	}
 	w.expect("g", "t", 0, 7)
@@ -292,7 +292,7 @@ func TestAGroupWithMembersChangesItsProtocolAndBack(t *testing.T) {
 	if got := w.beat("g", "modern", -1); got.Failed() {
 		t.Fatalf("leaving: %+v", got)
 	}
-	w.until("the group is classic again", func() bool { w.sim.RunFor(time.Millisecond); return strings.HasPrefix(w.list(), "g Classic") })
+	w.until("the group is classic again", func() bool { w.sim.RunFor(time.Millisecond); return strings.HasPrefix(w.list(), "g classic") })
 	if code := old.heartbeat(); code != protocol.RebalanceInProgress && code != protocol.IllegalGeneration { // the group's epoch went on
 		t.Errorf("the member that is left: %s", code.Name())
 	}
@@ -351,7 +351,7 @@ func TestSettingsOfAGroupReachItsMembers(t *testing.T) {
 		t.Errorf("intervals %v, want %v", got, want)
 	}
 	w.sim.RunFor(50 * time.Second) // longer than the session of others
-	if got := w.list(); !strings.Contains(got, "g Consumer Stable") || strings.Contains(got, "h Consumer Stable") {
+	if got := w.list(); !strings.Contains(got, "g consumer Stable") || strings.Contains(got, "h consumer Stable") {
 		t.Errorf("listed %q", got)
 	}
 	w.kill()
@@ -413,7 +413,7 @@ func TestAGroupChangesItsProtocolInItsFirstGeneration(t *testing.T) {
 	if got := w.beat("g", "modern", -1); got.Failed() {
 		t.Fatalf("leaving: %+v", got)
 	}
-	w.until("the group is classic again", func() bool { w.sim.RunFor(time.Millisecond); return strings.HasPrefix(w.list(), "g Classic") })
+	w.until("the group is classic again", func() bool { w.sim.RunFor(time.Millisecond); return strings.HasPrefix(w.list(), "g classic") })
 	if members := w.describe("g", true).Members; len(members) != 1 {
 		t.Errorf("%+v", members)
 	}
@@ -433,7 +433,7 @@ func TestAnEmptyGroupChangesItsProtocol(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	w.expect("g", "t", 0, 5)
-	if list := w.list(); list != "g Consumer Stable consumer" {
+	if list := w.list(); list != "g consumer Stable consumer" {
 		t.Errorf("listed %q", list)
 	}
 	w.kill()
@@ -458,7 +458,7 @@ func TestAnEmptyGroupChangesItsProtocol(t *testing.T) {
 	}
 	w.generation("g", "")
 	w.expect("g", "t", 0, 5)
-	if list := w.list(); list != "g Classic Stable consumer" {
+	if list := w.list(); list != "g classic Stable consumer" {
 		t.Errorf("listed %q", list)
 	}
 }

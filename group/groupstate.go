@@ -162,7 +162,7 @@ func (g *groupState) listing() listing {
 	if m := g.machine(); m != nil {
 		l.group = m.Listed()
 	} else {
-		l.group = protocol.ListedGroup{GroupID: g.id, State: "Empty", Type: "Classic"}
+		l.group = protocol.ListedGroup{GroupID: g.id, State: "Empty", Type: "classic"}
 	}
 	l.state = l.group.State
 	return l

@@ -125,7 +125,7 @@ func (s *shard) rare(ctx *actors.Context, msg any) {
 	case *topicsDeleted:
 		s.tell(ctx, m, anyChild)
 	case *topicsChanged:
-		s.tell(ctx, m, func(c *child) bool { return c.listed.group.Type == "Consumer" })
+		s.tell(ctx, m, func(c *child) bool { return c.listed.group.Type == "consumer" })
 	case *settingsChanged:
 		s.tell(ctx, m, func(c *child) bool { _, named := slices.BinarySearch(m.groups, c.id); return named })
 	case reloadChild:

@@ -201,3 +201,27 @@ type ProducerIDsAllocated struct {
 	First ProducerID
 	Count int32
 }
+
+// DescribeQuorum asks the controller where the raft group of the metadata log is. Answered at once, also while nobody leads.
+type DescribeQuorum struct{ Head }
+
+// Refused answers for a controller that cannot.
+func (m *DescribeQuorum) Refused(actors.Refusal) (actors.PID, any) {
+	return m.ReplyTo, &QuorumDescribed{Answer: Answer{m.ID}, Fault: Fault{Code: NotController}, Leader: NoNode}
+}
+
+// QuorumDescribed answers DescribeQuorum.
+type QuorumDescribed struct {
+	Answer
+	Fault
+	Leader        NodeID // NoNode while nobody leads
+	Epoch         int32  // raft's term
+	HighWatermark int64  // the index after the last committed entry
+	Voters        []QuorumVoter
+}
+
+// QuorumVoter is a member that votes. LogEnd is the index after its last entry, -1 if that is not known here.
+type QuorumVoter struct {
+	Node   NodeID
+	LogEnd int64
+}

@@ -287,7 +287,7 @@ type GroupsListed struct {
 // ListedGroup is one group.
 type ListedGroup struct {
 	GroupID, ProtocolType, State string
-	Type                         string // "Classic", "Consumer"
+	Type                         string // "classic", "consumer": clients compare them (Group.GroupType)
 }
 
 // DeleteGroup removes a group without members, with its offsets.

@@ -31,6 +31,8 @@ func NewTable() *codec.Table {
 		codec.Entry{ID: 73, Message: &ProducerIDsAllocated{}},
 		codec.Entry{ID: 74, Message: &AlterScramCredentials{}},
 		codec.Entry{ID: 75, Message: &ScramCredentialsAltered{}},
+		codec.Entry{ID: 76, Message: &DescribeQuorum{}},
+		codec.Entry{ID: 77, Message: &QuorumDescribed{}},
 
 		codec.Entry{ID: 96, Message: &HostPartitions{}},
 		codec.Entry{ID: 97, Message: &PartitionsHosted{}},

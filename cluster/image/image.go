@@ -75,6 +75,9 @@ func (m *Image) Colliding(name string) (other string, ok bool) {
 // UnifyCollisions is the same for names that collide. Source: Topic.unifyCollisionChars.
 func UnifyCollisions(name string) string { return strings.ReplaceAll(name, ".", "_") }
 
+// ConfiguredGroups are the groups that have settings of their own, in order.
+func (m *Image) ConfiguredGroups() []string { return m.groups.Keys() }
+
 // NumTopics counts topics.
 func (m *Image) NumTopics() int { return m.topics.Len() }
 

@@ -3,6 +3,7 @@ package raft
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -154,6 +155,23 @@ func (m *Member) Leading() bool { return m.leader == m.cfg.ID }
 
 // Applied is the index of the entry handed over last.
 func (m *Member) Applied() uint64 { return m.applied }
+
+// Status is where the group is, as far as this member knows.
+type Status struct {
+	Leader  uint64 // 0 is nobody
+	Term    uint64
+	Commit  uint64 // index of the last committed entry
+	LastOwn uint64 // index of this member's last entry
+	Voters  []uint64
+}
+
+// Status tells it.
+func (m *Member) Status() Status {
+	basic := m.node.BasicStatus()
+	last, err := m.memory.LastIndex()
+	m.check(err)
+	return Status{Leader: m.leader, Term: basic.HardState.GetTerm(), Commit: basic.HardState.GetCommit(), LastOwn: last, Voters: slices.Clone(m.conf.Voters)}
+}
 
 // pump carries out everything raft has ready.
 func (m *Member) pump() {

@@ -242,7 +242,7 @@ func (g *Group) EmptySince() time.Time {
 
 // Listed is the group as ListGroups shows it.
 func (g *Group) Listed() protocol.ListedGroup {
-	return protocol.ListedGroup{GroupID: g.id, ProtocolType: g.protocolType, State: g.State(), Type: "Classic"}
+	return protocol.ListedGroup{GroupID: g.id, ProtocolType: g.protocolType, State: g.State(), Type: "classic"}
 }
 
 // nextGeneration follows Kafka's; it begins anew where theirs would become negative, which means "no member".

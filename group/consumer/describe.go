@@ -8,7 +8,7 @@ import (
 
 // Listed is the group as ListGroups shows it.
 func (g *Group) Listed() protocol.ListedGroup {
-	return protocol.ListedGroup{GroupID: g.id, ProtocolType: "consumer", State: g.State(), Type: "Consumer"}
+	return protocol.ListedGroup{GroupID: g.id, ProtocolType: "consumer", State: g.State(), Type: "consumer"}
 }
 
 func (g *Group) describe(c *protocol.DescribeGroup) *protocol.GroupDescribed {

@@ -437,7 +437,7 @@ func TestListGroupsInEveryVersion(t *testing.T) {
 	f := w.shards(3)
 	for i, id := range []string{"c", "b", "a"} {
 		f.fakes[i].answer = func(any) any {
-			return &protocol.GroupsListed{Groups: []protocol.ListedGroup{{GroupID: id, ProtocolType: "consumer", State: "Stable", Type: "Classic"}}}
+			return &protocol.GroupsListed{Groups: []protocol.ListedGroup{{GroupID: id, ProtocolType: "consumer", State: "Stable", Type: "classic"}}}
 		}
 	}
 	c := w.connect()
@@ -448,7 +448,7 @@ func TestListGroupsInEveryVersion(t *testing.T) {
 		if len(resp.Groups) != 3 || resp.ErrorCode != 0 || resp.Groups[0].Group != "a" || resp.Groups[2].Group != "c" || resp.Groups[1].ProtocolType != "consumer" {
 			t.Fatalf("v%d: %+v", version, resp)
 		}
-		if g := resp.Groups[0]; version >= 4 && g.GroupState != "Stable" || version >= 5 && g.GroupType != "Classic" {
+		if g := resp.Groups[0]; version >= 4 && g.GroupState != "Stable" || version >= 5 && g.GroupType != "classic" {
 			t.Errorf("v%d: %+v", version, g)
 		}
 		if m := last[protocol.ListGroups](t, f); (len(m.States) == 1) != (version >= 4) || (len(m.Types) == 1) != (version >= 5) {

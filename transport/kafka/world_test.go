@@ -362,6 +362,8 @@ func (c *fakeController) Receive(ctx *actors.Context, msg any) {
 		d := controller.Decide(c.w.img, controller.Now{Self: self}, m)
 		c.w.apply(d.Records...)
 		ctx.Send(m.ReplyTo, d.Answer)
+	case *protocol.DescribeQuorum:
+		ctx.Send(m.ReplyTo, &protocol.QuorumDescribed{Answer: protocol.Answer{ID: m.ID}, Leader: self, Epoch: 6, HighWatermark: 40, Voters: []protocol.QuorumVoter{{Node: self, LogEnd: 41}}})
 	case *protocol.AllocateProducerIDs:
 		ctx.Send(m.ReplyTo, &protocol.ProducerIDsAllocated{Answer: protocol.Answer{ID: m.ID}, Fault: c.fault, First: c.ids, Count: 2})
 		c.ids += 2

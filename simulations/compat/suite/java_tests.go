@@ -22,6 +22,13 @@ var javaTests = []javaTest{
 	{"BrokerApiVersionsCommand", apiVersions, nil},
 	{"TopicCommand", topicCommand, nil},
 	{"ConfigCommand", configCommand, nil},
+	{"ConfigCommand/users", configUsers, nil},
+	{"ReassignPartitionsCommand", func(j *tools) error {
+		return j.see([]string{"No partition reassignments found."}, "reassign.ReassignPartitionsCommand", "--list")
+	}, nil},
+	{"MetadataQuorumCommand", metadataQuorum, nil},
+	{"ClientMetricsCommand", func(j *tools) error { return j.see(nil, "ClientMetricsCommand", "--list") }, nil},
+	{"LeaderElectionCommand", leaderElection, nil},
 	{"ConsoleProducer", consoleProducer, nil},
 	{"ConsoleConsumer", consoleConsumer, []string{"ConsoleProducer"}},
 	{"ConsoleConsumer/group", consoleConsumerGroup, []string{"ConsoleProducer"}},
@@ -115,6 +122,33 @@ func configCommand(j *tools) error {
 		err = fmt.Errorf("a deleted config is still described:\n%s", quote(out))
 	}
 	return err
+}
+
+// configUsers: a user of SCRAM is shown after the quotas that there are not.
+func configUsers(j *tools) error {
+	const class = "ConfigCommand"
+	ann := []string{"--entity-type", "users", "--entity-name", "ann"}
+	if err := j.see([]string{"Completed updating config for user ann."}, class, append([]string{"--alter", "--add-config", "SCRAM-SHA-256=[iterations=4096,password=secret]"}, ann...)...); err != nil {
+		return err
+	}
+	if err := j.see([]string{"SCRAM credential configs for user-principal 'ann' are SCRAM-SHA-256=iterations=4096"}, class, "--describe", "--entity-type", "users"); err != nil {
+		return err
+	}
+	return j.see([]string{"Completed updating config for user ann."}, class, append([]string{"--alter", "--delete-config", "SCRAM-SHA-256"}, ann...)...)
+}
+
+func metadataQuorum(j *tools) error {
+	if err := j.see([]string{"LeaderId:               1", "CurrentVoters:", "HighWatermark:"}, "MetadataQuorumCommand", "describe", "--status"); err != nil {
+		return err
+	}
+	return j.see([]string{"Leader"}, "MetadataQuorumCommand", "describe", "--replication")
+}
+
+func leaderElection(j *tools) error {
+	if err := j.create("elected", 1); err != nil {
+		return err
+	}
+	return j.see([]string{"Valid replica already elected for partitions"}, "LeaderElectionCommand", "--election-type", "preferred", "--topic", "elected", "--partition", "0")
 }
 
 func consoleProducer(j *tools) error {

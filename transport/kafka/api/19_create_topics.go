@@ -137,6 +137,14 @@ func messageOf(f protocol.Fault) *string {
 	return textOrNull(f.Reason)
 }
 
+// messageOrEmpty is messageOf where Kafka says nothing with an empty text and not with null.
+func messageOrEmpty(f protocol.Fault) *string {
+	if m := messageOf(f); m != nil {
+		return m
+	}
+	return new(string)
+}
+
 // shown is a nullable value.
 func shown(value string, null bool) *string {
 	if null {

@@ -45,7 +45,7 @@ func handleDescribeConfigs(c *Call) {
 		entries, fault := c.Conn.describe(protocol.ResourceType(r.ResourceType), r.ResourceName, wantedKeys(r.ConfigNames))
 		row := kmsg.NewDescribeConfigsResponseResource()
 		row.ResourceType, row.ResourceName = r.ResourceType, r.ResourceName
-		row.ErrorCode, row.ErrorMessage = c.failed(fault.Code), messageOf(fault)
+		row.ErrorCode, row.ErrorMessage = c.failed(fault.Code), messageOrEmpty(fault)
 		row.Configs = make([]kmsg.DescribeConfigsResponseResourceConfig, 0, len(entries))
 		for j := range entries {
 			row.Configs = append(row.Configs, configRow(&entries[j], req))

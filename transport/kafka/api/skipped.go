@@ -1,6 +1,6 @@
 package api
 
-// skipped says of every request that Apache Kafka 4.3.1 knows and we do not serve why that is so. Keys 4-7 have no valid version
+// skipped says of every request that Apache Kafka 4.4.0 knows and we do not serve why that is so. Keys 4-7 have no valid version
 // since 4.0. A key is either here or in the table: TestEveryKeyIsServedOrSkipped.
 var skipped = map[int16]string{
 	76: needsShare, // ShareGroupHeartbeat
@@ -19,20 +19,14 @@ var skipped = map[int16]string{
 	41: needsTokens, // DescribeDelegationToken
 
 	34: needsReplication, // AlterReplicaLogDirs
-	43: needsReplication, // ElectLeaders
 	45: needsReplication, // AlterPartitionReassignments
-	46: needsReplication, // ListPartitionReassignments
-	55: needsReplication, // DescribeQuorum
 	57: needsReplication, // UpdateFeatures
 	64: needsReplication, // UnregisterBroker
 	80: needsReplication, // AddRaftVoter
 	81: needsReplication, // RemoveRaftVoter
 
-	48: "client quotas are not enforced",                                                              // DescribeClientQuotas
-	49: "client quotas are not enforced",                                                              // AlterClientQuotas
 	71: "no receiver of client metrics: advertising it would make every modern client push (KIP-714)", // GetTelemetrySubscriptions
 	72: "no receiver of client metrics: advertising it would make every modern client push (KIP-714)", // PushTelemetry
-	74: "there are no config resources but topics, brokers and groups, which other requests list",     // ListConfigResources
 
 	52: kraftInternal, // Vote
 	53: kraftInternal, // BeginQuorumEpoch

@@ -29,7 +29,7 @@ const (
 	keySaslAuthenticate = 36
 )
 
-// rows builds the table. Versions are those of Kafka 4.3.1; what is missing, and why, is in skipped.go.
+// rows builds the table. Versions are those of Kafka 4.4.0; what is missing, and why, is in skipped.go.
 func rows() []Row {
 	return []Row{
 		{Key: keyProduce, Name: "Produce", Min: 0, Max: 13, handle: handleProduce},
@@ -120,6 +120,24 @@ func transactionRows() []Row {
 	}
 }
 
+// toolRows are what tools ask first, mostly about what is not there yet.
+func toolRows() []Row {
+	return []Row{
+		{Key: 43, Name: "ElectLeaders", Min: 0, Max: 2, handle: handleElectLeaders, layout: mustLayout(
+			`type i8 1+; topics []{ name str; partitions []i32 }; timeout i32`)},
+		{Key: 46, Name: "ListPartitionReassignments", Min: 0, Max: 0, handle: handleListPartitionReassignments, layout: mustLayout(
+			`timeout i32; topics []{ name str; partitions []i32 }`)},
+		{Key: 48, Name: "DescribeClientQuotas", Min: 0, Max: 1, handle: handleDescribeClientQuotas, layout: mustLayout(
+			`components []{ type str; kind i8; match str }; strict bool`)},
+		{Key: 49, Name: "AlterClientQuotas", Min: 0, Max: 1, handle: handleAlterClientQuotas, layout: mustLayout(
+			`entries []{ entity []{ type str; name str }; ops []{ key str; value f64; remove bool } }; validate bool`)},
+		{Key: 55, Name: "DescribeQuorum", Min: 0, Max: 2, handle: handleDescribeQuorum, layout: mustLayout(
+			`topics []{ name str; partitions []{ partition i32 } }`)},
+		{Key: 74, Name: "ListConfigResources", Min: 0, Max: 1, handle: handleListConfigResources, layout: mustLayout(
+			`types []i8 1+`)},
+	}
+}
+
 // securityRows are those of users and of what they may do.
 func securityRows() []Row {
 	return []Row{
@@ -144,7 +162,7 @@ func securityRows() []Row {
 type table [keyMax]*Row
 
 func newTable() (t table) {
-	all := slices.Concat(rows(), transactionRows(), securityRows())
+	all := slices.Concat(rows(), transactionRows(), securityRows(), toolRows())
 	for i := range all {
 		r := &all[i]
 		req := kmsg.RequestForKey(r.Key)
