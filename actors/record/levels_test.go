@@ -215,6 +215,7 @@ func TestLargeWindowsAreOneAtATime(t *testing.T) {
 }
 
 // TestLargeWindowsTakeNoMoreThanOneWindow: what a large batch takes to be validated is a window at most, and less if it is smaller.
+// Under the race detector slices.Grow allocates what it appends as well: twice as much.
 func TestLargeWindowsTakeNoMoreThanOneWindow(t *testing.T) {
 	for mib, most := range map[int]uint64{3: 8, 16: 20, 160: 140} {
 		z := packed(t, recordsOf(t, 2*mib, 1<<19), encoding{codec: Zstd, pack: zstdStream(zstd.WithWindowSize(zstdWindowMax), zstd.WithEncoderLevel(zstd.SpeedFastest))})
@@ -224,6 +225,9 @@ func TestLargeWindowsTakeNoMoreThanOneWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)
+		if raced {
+			most *= 2
+		}
 		if grew := (after.TotalAlloc - before.TotalAlloc) >> 20; grew > most {
 			t.Errorf("%d MiB of records allocated %d MiB, at most %d are right", mib, grew, most)
 		}
