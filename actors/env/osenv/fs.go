@@ -36,6 +36,9 @@ func openFS(dir string) (env.FS, error) {
 // lookFS opens a directory that exists.
 func lookFS(dir string) (env.FS, error) {
 	root, err := os.OpenRoot(dir)
+	if info, statErr := os.Stat(dir); err != nil && statErr == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR} // OpenRoot says so in words only
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening directory %q: %w", dir, err)
 	}

@@ -91,6 +91,13 @@ var readerLibraries = map[string][]string{
 // readerSizes are how much is asked for at once, in bytes: less than most batches have, so that every batch is an answer, and plenty.
 var readerSizes = map[string]string{"batch-by-batch": "100", "at-once": "1000000"}
 
+var readerIsolations = []string{"read_uncommitted", "read_committed"}
+
+// readerTest is the name of a test.
+func readerTest(shape, library, isolation, size string) string {
+	return strings.Join([]string{shape, library, isolation, size}, "/")
+}
+
 const readerSeconds = "15" // for one topic
 
 func (s *readerSuite) run(ctx context.Context, t *target, only *regexp.Regexp) (results []result, err error) {
@@ -106,7 +113,7 @@ func (s *readerSuite) run(ctx context.Context, t *target, only *regexp.Regexp) (
 	}
 	libraries := []string{"franz-go", "sarama", "kafka-go", "kafkajs", "kafka-python", "aiokafka"}
 	for _, library := range libraries {
-		for _, isolation := range []string{"read_uncommitted", "read_committed"} {
+		for _, isolation := range readerIsolations {
 			for _, size := range []string{"at-once", "batch-by-batch"} {
 				results = append(results, s.read(ctx, l, library, isolation, size, only)...)
 			}
@@ -119,7 +126,7 @@ func (s *readerSuite) run(ctx context.Context, t *target, only *regexp.Regexp) (
 func (s *readerSuite) read(ctx context.Context, l *layer, library, isolation, size string, only *regexp.Regexp) (out []result) {
 	var topics, names []string
 	for _, shape := range shapes {
-		if name := strings.Join([]string{shape.name, library, isolation, size}, "/"); only.MatchString(name) {
+		if name := readerTest(shape.name, library, isolation, size); only.MatchString(name) {
 			topics, names = append(topics, shape.name), append(names, name)
 		}
 	}

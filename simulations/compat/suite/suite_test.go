@@ -63,14 +63,14 @@ func TestExpectedListIsRefusedIfItIsNotOne(t *testing.T) {
 
 // TestAcceptedListIsTrue: what -accept writes has the results as listed, and keeps what people wrote.
 func TestAcceptedListIsTrue(t *testing.T) {
-	list, _ := parseExpected("a pass\nb fail a reason of people\nold pass")
-	results := []result{{Test: "a", Why: "timeout\nand more"}, {Test: "b", Why: "machine's words"}, {Test: "new", Passed: true}}
+	list, _ := parseExpected("a pass\nb fail a reason of people\nours pass Kafka not: it hangs\nold pass")
+	results := []result{{Test: "a", Why: "timeout\nand more"}, {Test: "b", Why: "machine's words"}, {Test: "ours", Passed: true}, {Test: "new", Passed: true}}
 	text := accepted("# head\n", list, results)
 	got, err := parseExpected(text)
-	if err != nil || !judge(got, results, regexp.MustCompile("^(a|b|new)$")).ok() {
+	if err != nil || !judge(got, results, regexp.MustCompile("^(a|b|ours|new)$")).ok() {
 		t.Fatal(err, text)
 	}
-	for _, want := range []string{"# head\n", "a reason of people", "fail  timeout\n", "old "} {
+	for _, want := range []string{"# head\n", "a reason of people", "fail  timeout\n", "pass  Kafka not: it hangs\n", "old "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -158,6 +158,15 @@ func TestEveryListNamesItsTests(t *testing.T) {
 	for _, mode := range rdModes {
 		suites[mode.name] = mode.tests
 	}
+	for _, shape := range shapes {
+		for library := range readerLibraries {
+			for _, isolation := range readerIsolations {
+				for size := range readerSizes {
+					suites["readers"] = append(suites["readers"], readerTest(shape.name, library, isolation, size))
+				}
+			}
+		}
+	}
 	for name, tests := range suites {
 		list, err := readExpected(name)
 		if err != nil {
@@ -187,7 +196,7 @@ func TestReadmeShowsTheLists(t *testing.T) {
 	}
 	rows := regexp.MustCompile(`(?m)^ *\| ([^|]+) \| (\d+) \| (\d+) \| (\d+) \|`).FindAllStringSubmatch(string(readme), -1)
 	suites := []string{"java", "java-apps", "franz-go", "franz-go-chaos", "librdkafka", "librdkafka-idempotent", "librdkafka-consumer", "librdkafka-noautocreate",
-		"librdkafka-sockem", "kcat"}
+		"librdkafka-sockem", "kcat", "readers"}
 	if len(rows) != len(suites) || len(suites) != len(suiteNames()) {
 		t.Fatalf("%d rows for %d suites", len(rows), len(suiteNames()))
 	}
