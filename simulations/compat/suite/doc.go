@@ -12,8 +12,9 @@
 // (see suite). The list in expected/SUITE.txt says what each test shall come to, with the reason for those that fail. A run fails on
 // a test that passed before and fails now, on a test that is listed as failing and passes, on a test that is not listed, and on a
 // listed one that did not run: the list is always true. A test that is a matter of luck on Apache Kafka itself is listed as "either",
-// and a reason that begins with "Kafka too:" tells what Apache Kafka does not pass either; the rest it passes. A tool that the machine
-// lacks fails the run and is named; nothing is skipped in silence. -accept writes the list anew and keeps the reasons.
+// and a reason that begins with "Kafka too:" tells what Apache Kafka does not pass either, one with "Kafka not:" what it alone
+// does not pass; the rest it passes. A tool that the machine lacks fails the run and is named; nothing is skipped in silence. -accept
+// writes the list anew and keeps the reasons.
 //
 // The score is printed as a Markdown table and, with -out DIR, written there as score.md and score.json.
 //
