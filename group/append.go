@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/group/step"
 )
 
 const (
@@ -17,6 +18,9 @@ const (
 	appendGrace = 5 * time.Second
 	// recordOverhead is more than what a record has around key and value.
 	recordOverhead = 32
+	// indivisibleMax bounds a batch of records that must be in the log together, in bytes: more than the largest request, and much more
+	// than max.message.bytes, which bounds the others.
+	indivisibleMax = 128 << 20
 )
 
 // entry is what one append of a shard is about: records of a child, or the marker that ends a transaction.
@@ -33,11 +37,13 @@ func (e *entry) refuse(ctx *actors.Context, code protocol.Code) {
 }
 
 func (e *entry) size() (bytes int) {
-	for _, r := range e.records.records {
-		bytes += len(r.Key) + len(r.Value) + recordOverhead
+	for i := range e.records.records {
+		bytes += recordSize(&e.records.records[i])
 	}
 	return bytes
 }
+
+func recordSize(r *step.Record) (bytes int) { return len(r.Key) + len(r.Value) + recordOverhead }
 
 // flight is a batch under way.
 type flight struct {
@@ -68,9 +74,10 @@ func (s *shard) flush(ctx *actors.Context) {
 			s.unload(ctx, "the partition was opened anew or is offline")
 			return
 		}
-		n := s.run(int(h.View().Config.MaxMessageBytes))
-		entries := s.take(max(n, 1))
-		if n == 0 {
+		limit := int(h.View().Config.MaxMessageBytes) - record.HeaderSize
+		s.divide(limit)
+		entries := s.take(s.run(limit))
+		if e := &entries[0]; e.records != nil && e.size() > indivisibleMax {
 			s.settle(ctx, entries, -1, protocol.MessageTooLarge)
 			continue
 		}
@@ -91,10 +98,33 @@ func (s *shard) take(n int) []entry {
 // queueKept is the capacity that an empty queue keeps.
 const queueKept = 1024
 
-// run is how many entries at the head of the queue fit into one batch of limit bytes: those of one producer, or of none. A marker has
-// a batch of its own. 0 if the first alone is too large, or may not be appended.
+// divide makes an entry of as many records at the head of the queue as fit into limit bytes, at least one, if not all of them do and they
+// are divisible.
+func (s *shard) divide(limit int) {
+	m := s.queue[0].records
+	if m == nil || !m.divisible {
+		return
+	}
+	n, bytes := 0, 0
+	for n < len(m.records) {
+		if bytes += recordSize(&m.records[n]); bytes > limit && n > 0 {
+			break
+		}
+		n++
+	}
+	if n == len(m.records) {
+		return
+	}
+	part, rest := *m, *m
+	part.records, part.more, rest.records = m.records[:n:n], true, m.records[n:]
+	s.queue[0].records = &rest
+	s.queue = slices.Insert(s.queue, 0, entry{records: &part})
+}
+
+// run is how many entries at the head of the queue go into one batch: those of one producer, or of none, whose records fit into limit
+// bytes. The first goes by itself if it is larger, and so does a marker.
 func (s *shard) run(limit int) (n int) {
-	bytes := record.HeaderSize
+	bytes := 0
 	for n < len(s.queue) {
 		e := &s.queue[n]
 		if e.records == nil {
@@ -105,7 +135,7 @@ func (s *shard) run(limit int) (n int) {
 			return n
 		}
 		if bytes += e.size(); bytes > limit {
-			return n
+			return max(n, 1)
 		}
 		n++
 	}
@@ -221,7 +251,9 @@ func (s *shard) settle(ctx *actors.Context, entries []entry, offset int64, code 
 
 func (s *shard) settleRecords(ctx *actors.Context, m *appendRecords, offset int64, code protocol.Code) {
 	c := m.from
-	c.under--
+	if !m.more {
+		c.under--
+	}
 	if code == protocol.None && m.producer >= 0 {
 		s.open.add(m.producer, c)
 	}
@@ -229,5 +261,5 @@ func (s *shard) settleRecords(ctx *actors.Context, m *appendRecords, offset int6
 		s.reload(ctx, c)
 		return
 	}
-	ctx.Send(c.pid, &settled{token: m.token, offset: offset, code: coordinatorCode(code)})
+	ctx.Send(c.pid, &settled{token: m.token, count: len(m.records), more: m.more, offset: offset, code: coordinatorCode(code)})
 }

@@ -42,9 +42,11 @@ type core struct {
 // flown is one append under way.
 type flown struct {
 	token   uint64
-	machine step.Machine // whose step it was; nil for what the shell decided
-	blocks  bool         // other commands wait for it
-	records []step.Record
+	machine step.Machine  // whose step it was; nil for what the shell decided
+	blocks  bool          // other commands wait for it
+	records []step.Record // whose fate is not known
+	divides bool          // they may come in several batches, each right by itself
+	code    protocol.Code // why the first of these that is not in the log is not
 	replies []step.Reply
 	told    *step.Rebalanced        // for the log; nil is nothing
 	commit  *protocol.CommitOffsets // nil if it is none
@@ -156,43 +158,57 @@ func (c *core) hand(ctx *actors.Context, f *flown, producer protocol.ProducerID,
 		c.blocks++
 	}
 	c.flights = append(c.flights, f)
-	ctx.Send(c.shard, &appendRecords{from: c.self, token: f.token, records: f.records, producer: producer, epoch: epoch})
+	ctx.Send(c.shard, &appendRecords{from: c.self, token: f.token, records: f.records, divisible: f.divides, producer: producer, epoch: epoch})
 }
 
-// settle takes the fate of an append: replay, then the answers, then whatever the machine goes on with.
+// settle takes the fate of an append: replay, then the answers, then whatever the machine goes on with. If it came in several batches it
+// is as good as the worst of them.
 func (c *core) settle(ctx *actors.Context, o owner, m *settled) {
 	i := slices.IndexFunc(c.flights, func(f *flown) bool { return f.token == m.token })
 	if i < 0 {
 		return
 	}
 	f := c.flights[i]
+	if m.code == protocol.None {
+		f.replay(o, m)
+	} else if f.code == protocol.None {
+		f.code = m.code
+	}
+	f.records = f.records[m.count:]
+	if m.more {
+		return
+	}
 	if c.flights = slices.Delete(c.flights, i, i+1); len(c.flights) == 0 {
 		c.flights = nil
 	}
 	if f.blocks {
 		c.blocks--
 	}
-	if m.code == protocol.None {
-		c.committed(ctx, o, f, m.offset)
+	if f.code == protocol.None {
+		c.committed(ctx, o, f)
 	} else {
-		c.refused(ctx, f, m.code)
+		c.refused(ctx, f, f.code)
 	}
-	o.appended(ctx, f, m.code)
+	o.appended(ctx, f, f.code)
 	if f.machine != nil {
 		c.finish(ctx, o, f.machine)
 	}
 }
 
-func (c *core) committed(ctx *actors.Context, o owner, f *flown, offset int64) {
+// replay applies records that are committed.
+func (f *flown) replay(o owner, m *settled) {
 	producer := protocol.NoProducerID
 	if f.commit != nil {
 		producer = f.commit.ProducerID
 	}
-	for i, r := range f.records {
-		if err := o.replay(r.Key, r.Value, producer, offset+int64(i)); err != nil {
+	for i, r := range f.records[:m.count] {
+		if err := o.replay(r.Key, r.Value, producer, m.offset+int64(i)); err != nil {
 			panic(err) // our own record: what it says is in the log and not in the state
 		}
 	}
+}
+
+func (c *core) committed(ctx *actors.Context, o owner, f *flown) {
 	if f.machine != nil {
 		f.machine.Appended(c.now(ctx), &c.out)
 	}

@@ -29,6 +29,8 @@
 //	heldMax           commands a child holds back while records of its machine are under way: beyond it CoordinatorLoadInProgress
 //	commitsMax        offset commits of one group under way: beyond it CoordinatorLoadInProgress
 //	childrenMax       coordinators of one shard: beyond it CoordinatorNotAvailable
+//	commitSizeMax     bytes of the records of one offset commit: beyond it InvalidCommitOffsetSize
+//	indivisibleMax    bytes of records that must be in the log together: beyond it GroupMaxSizeReached
 //
 // # Non-obvious
 //
@@ -36,7 +38,9 @@
 //     "no such group" is decided by the machine of an empty group, not by a second set of rules.
 //   - A child may retire only if the shard has sent it nothing it has not seen: shard and child count messages (retire).
 //   - The internal topics are created on demand, when the first client looks for its coordinator, not when a node starts.
-//   - Offset commits of a transaction have a batch of their own, with the producer's id and epoch and no sequence; the marker that ends it
+//   - Batches keep to the topic's max.message.bytes: a large commit is several of them, with one answer when the last is in. Only what must
+//     be in the log as a whole, the assignment of a large group, comes as one larger batch, which readers know from limits that were lowered.
+//   - Offset commits of a transaction have batches of their own, with the producer's id and epoch and no sequence; the marker that ends it
 //     takes its place in the same queue, so what was handed in before it is before it in the log.
 //   - A panic of one child ends that child: the shard waits until nothing of it is under way, reads its records alone from the log and
 //     spawns it again. The others do not notice.

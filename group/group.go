@@ -15,8 +15,9 @@ import (
 const (
 	// commitsMax bounds the offset commits of one group under way.
 	commitsMax = 1000
-	// batchOfTombstones bounds the tombstones of one append, where as many as there are offsets are to be removed.
-	batchOfTombstones = 2000
+	// commitSizeMax bounds the records of one offset commit, in bytes: more than the largest request, whose names of groups and topics
+	// they repeat for every partition.
+	commitSizeMax = 128 << 20
 )
 
 // groupActor is one group. Commands are taken in order; while records of its machine are under way all of them wait but those about
@@ -217,7 +218,7 @@ func (g *groupActor) commit(ctx *actors.Context, m *protocol.CommitOffsets) {
 		return
 	}
 	now := g.now(ctx)
-	g.offsets.Commit(now, m, offsets.Config{MetadataMax: int(g.place.settings().Int("offset.metadata.max.bytes"))}, &g.out)
+	g.offsets.Commit(now, m, offsets.Config{MetadataMax: int(g.place.settings().Int("offset.metadata.max.bytes")), SizeMax: commitSizeMax}, &g.out)
 	if g.classic != nil && m.MemberID != "" {
 		g.classic.Heard(now, m.MemberID)
 		g.arm(ctx, g.classic)
@@ -233,7 +234,7 @@ func (g *groupActor) commit(ctx *actors.Context, m *protocol.CommitOffsets) {
 		if producer < 0 {
 			producer, epoch = protocol.NoProducerID, -1
 		}
-		f := &flown{records: slices.Clone(g.out.Records), replies: slices.Clone(g.out.Replies), commit: m}
+		f := &flown{records: slices.Clone(g.out.Records), replies: slices.Clone(g.out.Replies), divides: true, commit: m}
 		if mutation.Is(mutation.OffsetsAckedEarly) {
 			g.reply(ctx, &f.replies[0])
 			f.replies = nil
@@ -342,8 +343,8 @@ func (g *groupActor) deleteGroup(ctx *actors.Context, m *protocol.DeleteGroup) {
 	g.remove(ctx, []step.Reply{{Command: m, To: m.ReplyTo, Msg: m.Failed(protocol.None)}}, nil)
 }
 
-// remove has the tombstones in out appended, in several batches if there are many: each of them is right by itself. The answers leave
-// with the last; after it comes the command then.
+// remove has the tombstones in out appended: each of them is right by itself. The answers leave with the last; after it comes the
+// command then.
 func (g *groupActor) remove(ctx *actors.Context, replies []step.Reply, then step.Command) {
 	records := slices.Clone(g.out.Records)
 	replies = slices.Clone(replies)
@@ -354,11 +355,7 @@ func (g *groupActor) remove(ctx *actors.Context, replies []step.Reply, then step
 		}
 		return
 	}
-	for len(records) > batchOfTombstones {
-		g.hand(ctx, &flown{blocks: true, records: records[:batchOfTombstones:batchOfTombstones]}, protocol.NoProducerID, -1)
-		records = records[batchOfTombstones:]
-	}
-	g.hand(ctx, &flown{blocks: true, records: records, replies: replies, then: then}, protocol.NoProducerID, -1)
+	g.hand(ctx, &flown{blocks: true, records: records, divides: true, replies: replies, then: then}, protocol.NoProducerID, -1)
 }
 
 // sweep removes what has expired, and the group with it if nothing else is left. Source: GroupMetadataManager.cleanupExpiredOffsets,

@@ -77,12 +77,17 @@ type (
 // Between a shard and its children. A child is known by its entry, which it passes on and never looks into: one of a former life is
 // not the one in the shard's table.
 type (
-	// appendRecords hands records over to be appended, all or none. Answered by settled with the same token.
+	// appendRecords hands records over to be appended. Answered by settled with the same token: once, or if they are divisible once for
+	// each batch of them.
 	appendRecords struct {
 		control
 		from    *child
 		token   uint64
 		records []step.Record
+		// divisible records are right one by one: what does not fit into a batch comes in several. Others are all in the log or none.
+		divisible bool
+		// more says that this is the beginning of such records, and the rest follows.
+		more bool
 		// producer is NoProducerID outside of transactions.
 		producer protocol.ProducerID
 		epoch    protocol.ProducerEpoch
@@ -91,6 +96,8 @@ type (
 	settled struct {
 		control
 		token  uint64
+		count  int   // of the records
+		more   bool  // the fate of the rest follows
 		offset int64 // of the first record
 		code   protocol.Code
 	}
@@ -182,8 +189,8 @@ func coordinatorCode(code protocol.Code) protocol.Code {
 		return protocol.CoordinatorNotAvailable
 	case protocol.NotLeaderOrFollower, protocol.KafkaStorageError:
 		return protocol.NotCoordinator
-	case protocol.MessageTooLarge:
-		return protocol.UnknownServerError
+	case protocol.MessageTooLarge: // no group of this size fits
+		return protocol.GroupMaxSizeReached
 	}
 	return code
 }

@@ -33,6 +33,7 @@ const (
 	UnknownMemberID            Code = 25
 	InvalidSessionTimeout      Code = 26
 	RebalanceInProgress        Code = 27
+	InvalidCommitOffsetSize    Code = 28
 	InvalidTimestamp           Code = 32
 	UnsupportedSaslMechanism   Code = 33
 	IllegalSaslState           Code = 34

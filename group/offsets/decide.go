@@ -13,7 +13,7 @@ import (
 const retentionMax = 200 * 365 * 24 * time.Hour
 
 // Commit makes the records of a commit and its answer; no offset changes before their Replay. Rows that came with a code keep it and are
-// not committed. The caller has checked the member, and calls Settle when the records were replayed, or are known not to be in the log.
+// not committed; a commit over cfg.SizeMax is refused as a whole. The caller has checked the member, and calls Settle when the records were replayed, or are known not to be in the log.
 func (s *State) Commit(now step.Now, m *protocol.CommitOffsets, cfg Config, out *step.Out) {
 	done := answerFor(m)
 	value := Value{Committed: now.Wall.UnixMilli(), Expires: noExpiry}
@@ -28,6 +28,14 @@ func (s *State) Commit(now step.Now, m *protocol.CommitOffsets, cfg Config, out 
 			value.Metadata = row.Metadata
 			size += keySize(Key{s.group, row.Topic, row.Partition}) + valueSize(&value)
 		}
+	}
+	if cfg.SizeMax > 0 && size > cfg.SizeMax {
+		for i, code := range done.Codes {
+			if code == protocol.None {
+				done.Codes[i] = protocol.InvalidCommitOffsetSize
+			}
+		}
+		size = 0
 	}
 	buf := make([]byte, 0, size) // of all records together
 	for i := range m.Offsets {

@@ -11,6 +11,7 @@ import (
 // Config is what settings say about committed offsets.
 type Config struct {
 	MetadataMax int // characters; offset.metadata.max.bytes
+	SizeMax     int // bytes of the records of one commit; 0: no bound
 }
 
 // State is the committed offsets of one group.

@@ -124,7 +124,7 @@ func (t *Transaction) addPartitions(now step.Now, c *protocol.AddPartitions, out
 			next.version = tv2
 		}
 		if size(&next) > MaxRecordBytes {
-			return protocol.UnknownServerError, true
+			return protocol.TransactionAbortable, true
 		}
 		t.write(now, next, t.last(), out)
 	}

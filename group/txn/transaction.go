@@ -14,10 +14,10 @@ const (
 	MaxParked = 64
 	// ParkFor is how long one waits before it is answered CONCURRENT_TRANSACTIONS. Well below any client's request timeout.
 	ParkFor = time.Second
-	// MaxRecordBytes bounds the value of a record, so the partitions of a transaction (at least 3,900 of distinct topics with the longest
-	// names, else some 250,000). What does not fit is refused as Kafka does: with UNKNOWN_SERVER_ERROR. It leaves room below the
-	// default of max.message.bytes, 1,048,588.
-	MaxRecordBytes = 1_000_000
+	// MaxRecordBytes bounds the value of a record, so the partitions of a transaction (at least 15,000 of distinct topics with the longest
+	// names, else some 1,000,000): every partition that a leader adds writes all of them again. What does not fit is refused with
+	// TRANSACTION_ABORTABLE; Kafka, whose bound is max.message.bytes, says UNKNOWN_SERVER_ERROR.
+	MaxRecordBytes = 4_000_000
 
 	// RetryMin doubles with every refusal of a marker up to RetryMax.
 	RetryMin = 20 * time.Millisecond

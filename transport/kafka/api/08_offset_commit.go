@@ -15,6 +15,8 @@ import (
 //   - Answered when the offsets are committed. A row of a topic or partition that does not exist is refused by itself, and the others
 //     are committed.
 //   - Generation -1 without member id commits for a group that nobody is a member of, the empty group id included.
+//   - However many partitions a request has room for, they are committed: as several batches if need be, and answered when all are in the log.
+//     Only if their records came to more than 128 MiB, by long names, is everything refused, with INVALID_COMMIT_OFFSET_SIZE.
 //   - The topic's id is stored with the offset in every version: a topic created later under the same name does not inherit it.
 //
 // Version history:
