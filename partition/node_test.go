@@ -66,10 +66,10 @@ func TestViewFencesEpochs(t *testing.T) {
 	if p, code := v.Latest(false); code != protocol.None || p.Offset != 1 || p.LeaderEpoch != 3 {
 		t.Errorf("latest is %+v, %s", p, code.Name())
 	}
-	if p, code := v.OffsetForTimestamp(1000, false); code != protocol.None || p != (Position{0, 1000, 3}) {
+	if p, code := v.OffsetForTimestamp(record.Unpacking{}, 1000, false); code != protocol.None || p != (Position{0, 1000, 3}) {
 		t.Errorf("at 1000 there is %+v, %s", p, code.Name())
 	}
-	if p, code := v.OffsetForTimestamp(1001, false); code != protocol.None || p.Offset != -1 {
+	if p, code := v.OffsetForTimestamp(record.Unpacking{}, 1001, false); code != protocol.None || p.Offset != -1 {
 		t.Errorf("at 1001 there is %+v, %s", p, code.Name())
 	}
 	m := w.message(h, batchOf(producing{}))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors/mutation"
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition/storage"
 )
 
@@ -127,21 +128,21 @@ func (v *View) Latest(committed bool) (Position, protocol.Code) {
 }
 
 // OffsetForTimestamp is the first readable record whose timestamp (milliseconds) is at least ts, or an all -1 Position. Reads from
-// disk: edges call it outside the actor pool.
-func (v *View) OffsetForTimestamp(ts int64, committed bool) (Position, protocol.Code) {
+// disk, and unpacks as u says: edges call it outside the actor pool. KafkaStorageError if u's meter ended it.
+func (v *View) OffsetForTimestamp(u record.Unpacking, ts int64, committed bool) (Position, protocol.Code) {
 	if code := v.settled(); code != protocol.None {
 		return nowhere, code
 	}
-	offset, at, ok, err := v.Log.OffsetForTimestamp(ts, v.Bound(committed))
+	offset, at, ok, err := v.Log.OffsetForTimestamp(u, ts, v.Bound(committed))
 	return v.found(offset, at, ok, err)
 }
 
-// MaxTimestamp is the readable record with the highest timestamp (KIP-734), or an all -1 Position. Reads from disk.
-func (v *View) MaxTimestamp(committed bool) (Position, protocol.Code) {
+// MaxTimestamp is the readable record with the highest timestamp (KIP-734), or an all -1 Position, as OffsetForTimestamp.
+func (v *View) MaxTimestamp(u record.Unpacking, committed bool) (Position, protocol.Code) {
 	if code := v.settled(); code != protocol.None {
 		return nowhere, code
 	}
-	offset, at, ok, err := v.Log.MaxTimestamp(v.Bound(committed))
+	offset, at, ok, err := v.Log.MaxTimestamp(u, v.Bound(committed))
 	return v.found(offset, at, ok, err)
 }
 

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -95,19 +96,50 @@ func zstded(dst, src []byte, level int) []byte {
 	return out
 }
 
+const (
+	// recompressBeside is up to what a batch is compressed again beside others, in bytes of its records; larger ones take turns.
+	recompressBeside = 8 << 20
+	// recompressCost is to how many bytes of unpacking compressing a byte comes.
+	recompressCost = 4
+)
+
 // Recompress returns b with its records in another codec, in memory of its own; b itself if it has that codec already. limit bounds
-// the uncompressed records, in bytes. Everything else stays; the CRC is sealed anew. ErrTooLarge, ErrCorrupt, ErrUnsupportedCodec.
+// the uncompressed records, in bytes, u what they take. Everything else stays; the CRC is sealed anew. ErrTooLarge, ErrCorrupt,
+// ErrUnsupportedCodec, ErrStopped.
 // For topics whose compression.type is not "producer". Source: LogValidator.validateMessagesAndAssignOffsetsCompressed.
-func Recompress(b Batch, codec Codec, limit int) (Batch, error) {
+func Recompress(b Batch, codec Codec, limit int, u Unpacking) (Batch, error) {
 	if b.Codec() == codec {
 		return b, nil
 	}
-	d := &Decoder{Limit: limit}
-	records, err := d.plain(b)
+	free := unpackedFree * len(b)
+	beside := min(limit, recompressBeside)
+	if b.Codec() == None {
+		beside = limit
+	}
+	again, size, err := b.recompress(codec, beside)
+	if errors.Is(err, ErrTooLarge) && limit > beside {
+		if err := u.pay(recompressCost*beside - free); err != nil { // before its turn: others wait for theirs
+			return nil, err
+		}
+		free += recompressCost * beside
+		u.turns().Lock()
+		again, size, err = b.recompress(codec, limit)
+		u.turns().Unlock()
+	}
 	if err != nil {
 		return nil, err
 	}
+	return again, u.pay(recompressCost*size - free)
+}
+
+// recompress is Recompress without a bound on what that takes; size is that of the records.
+func (b Batch) recompress(codec Codec, limit int) (again Batch, size int, err error) {
+	records, err := (&Decoder{Limit: limit}).plain(b)
+	if err != nil {
+		return nil, 0, err
+	}
 	out := append(make(Batch, 0, HeaderSize+len(records)), b[:HeaderSize]...)
 	out[AttributesAt+1] = out[AttributesAt+1]&^codecMask | byte(codec)
-	return out.finish(codec, 0, records)
+	again, err = out.finish(codec, 0, records)
+	return again, len(records), err
 }

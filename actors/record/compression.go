@@ -53,8 +53,8 @@ var (
 	ErrUnsupportedCodec = errors.New("unknown compression codec")
 )
 
-// Decompress appends what src decompresses to to dst and returns the extended slice. It never produces more than limit+1 bytes,
-// whatever src claims: ErrTooLarge. ErrCorrupt if src is not a whole stream of the codec, ErrUnsupportedCodec.
+// Decompress appends what src decompresses to to dst and returns the extended slice. It never produces more than limit bytes and a block of
+// 128 KiB, whatever src claims: ErrTooLarge. ErrCorrupt if src is not a whole stream of the codec, ErrUnsupportedCodec.
 func Decompress(codec Codec, dst, src []byte, limit int) ([]byte, error) {
 	switch codec {
 	case None:
@@ -71,7 +71,7 @@ func Decompress(codec Codec, dst, src []byte, limit int) ([]byte, error) {
 		}
 		return unzstd(dst, src, shape.bound, limit)
 	case Gzip, LZ4:
-		s, err := openStream(codec, src, limit, noTurns{})
+		s, _, err := openStream(codec, src, limit, limit, Unpacking{})
 		if err != nil {
 			return dst, err
 		}
@@ -104,7 +104,7 @@ func readAll(dst []byte, r io.Reader, hint, limit int) ([]byte, error) {
 }
 
 func corruptStream(err error) error {
-	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge) {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrStopped) {
 		return err
 	}
 	return fmt.Errorf("%w: decompressing: %w", ErrCorrupt, err)
@@ -123,15 +123,17 @@ type resetter interface{ Reset(io.Reader) error }
 var streams [Zstd + 1]sync.Pool
 
 // openStream starts to decompress src, which must stay as it is until close. The reader of r bounds what comes out; limit is for
-// codecs that decompress in one piece.
-func openStream(codec Codec, src []byte, limit int, large Turns) (*stream, error) {
-	s, _ := streams[codec].Get().(*stream)
+// codecs that decompress in one piece. What that takes beyond free bytes is paid for here: paid bytes in all need not be paid again.
+func openStream(codec Codec, src []byte, limit, free int, u Unpacking) (s *stream, paid int, err error) {
+	if !codec.Known() || codec == None {
+		return nil, 0, fmt.Errorf("%w: %d", ErrUnsupportedCodec, codec)
+	}
+	s, _ = streams[codec].Get().(*stream)
 	if s == nil {
 		s = &stream{codec: codec}
 		s.build()
 	}
 	s.src.Reset(src)
-	var err error
 	switch r := s.r.(type) {
 	case resetter:
 		err = r.Reset(&s.src)
@@ -141,13 +143,13 @@ func openStream(codec Codec, src []byte, limit int, large Turns) (*stream, error
 	case *snappyReader:
 		r.open(src, limit)
 	case *zstdReader:
-		err = r.open(src, limit, large)
+		paid, err = r.open(src, limit, free, u)
 	}
 	if err != nil {
 		s.close()
-		return nil, corruptStream(err)
+		return nil, 0, corruptStream(err)
 	}
-	return s, nil
+	return s, paid, nil
 }
 
 func (s *stream) build() {

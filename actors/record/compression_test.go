@@ -37,6 +37,15 @@ func TestDecompressKeepsToTheLimit(t *testing.T) {
 				t.Errorf("%s: limit %d: %v", c, limit, err)
 			}
 		}
+		if c == Zstd { // without the size of its content at its head, and larger than several blocks
+			long := bytes.Repeat(src, 10)
+			z := zstdStream()(t, long)
+			for limit := 0; limit <= len(long); limit += 100_001 {
+				if _, err := Decompress(c, nil, z, limit); !errors.Is(err, ErrTooLarge) {
+					t.Errorf("streamed: limit %d: %v", limit, err)
+				}
+			}
+		}
 		for n := range min(len(z), 200) { // cut off at the head and at the tail
 			for _, cut := range [][]byte{z[:n], z[:len(z)-1-n]} {
 				if got, err := Decompress(c, nil, cut, len(src)); c != None && err == nil && len(got) > 0 {

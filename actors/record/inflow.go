@@ -17,10 +17,39 @@ type inflow struct {
 	at    int // next byte
 	end   int
 	limit int // bytes that may still come
+	free  int // bytes that may still come without being paid for
+	meter Meter
 	err   error
+	s     *stream
 }
 
 var inflows = sync.Pool{New: func() any { return new(inflow) }}
+
+// openInflow starts to decompress the records of b, of which at most limit bytes come out. Errors as of Decompress, and of u.Meter.
+func openInflow(b Batch, u Unpacking, limit int) (*inflow, error) {
+	free := unpackedFree * len(b)
+	s, paid, err := openStream(b.Codec(), b.Payload(), limit, free, u)
+	if err != nil {
+		return nil, err
+	}
+	in := inflows.Get().(*inflow)
+	in.s, in.r, in.at, in.end, in.limit, in.free, in.meter, in.err = s, s.r, 0, 0, limit, max(free, paid), u.Meter, nil
+	return in, nil
+}
+
+func (in *inflow) close() {
+	in.s.close()
+	in.s, in.r, in.meter = nil, nil, nil
+	inflows.Put(in)
+}
+
+// failure is what ended the stream, unless that was its end.
+func (in *inflow) failure() error {
+	if in.err == io.EOF || in.err == nil {
+		return nil
+	}
+	return corruptStream(in.err)
+}
 
 // compressed walks the records behind a codec.
 func (w *walker) compressed(b Batch, lim *Limits) *Invalid {
@@ -28,21 +57,12 @@ func (w *walker) compressed(b Batch, lim *Limits) *Invalid {
 	if limit <= 0 {
 		limit = DecompressedMax
 	}
-	large := lim.Large
-	if large == nil {
-		large = noTurns{}
-	}
-	s, err := openStream(b.Codec(), b.Payload(), limit, large)
+	in, err := openInflow(b, lim.Unpacking, limit)
 	if err != nil {
 		return w.streamFailed(&inflow{err: err}, "")
 	}
-	defer s.close()
-	in := inflows.Get().(*inflow)
-	in.r, in.at, in.end, in.limit, in.err = s.r, 0, 0, limit, nil
-	e := w.stream(in, b.NumRecords())
-	in.r = nil
-	inflows.Put(in)
-	return e
+	defer in.close()
+	return w.stream(in, b.NumRecords())
 }
 
 func (w *walker) stream(in *inflow, count int32) *Invalid {
@@ -53,18 +73,7 @@ func (w *walker) stream(in *inflow, count int32) *Invalid {
 		if w.index == count {
 			break
 		}
-		in.fill(varintMax)
-		size, at := varint(in.buf[:in.end], in.at)
-		reason := ""
-		switch {
-		case at < 0:
-			reason = badLength
-		case size < minRecordBody:
-			reason = badSize
-		default:
-			in.at = at
-			reason = in.fields(&f, int(size))
-		}
+		reason := in.next(&f)
 		if reason == "" {
 			reason = w.record(&f)
 		}
@@ -110,7 +119,34 @@ func (in *inflow) fill(n int) {
 		if in.limit -= got; in.limit < 0 {
 			in.err = ErrTooLarge
 		}
+		in.pay(got)
 	}
+}
+
+// pay pays for n bytes that came, as far as they are not free. There is nothing more if that fails.
+func (in *inflow) pay(n int) {
+	due := min(n, n-in.free)
+	in.free = max(in.free-n, 0)
+	if in.meter == nil || due <= 0 {
+		return
+	}
+	if err := in.meter.Take(due); err != nil {
+		in.err, in.end = err, in.at
+	}
+}
+
+// next reads the fields of the next record, and passes it.
+func (in *inflow) next(f *fields) (reason string) {
+	in.fill(varintMax)
+	size, at := varint(in.buf[:in.end], in.at)
+	switch {
+	case at < 0:
+		return badLength
+	case size < minRecordBody:
+		return badSize
+	}
+	in.at = at
+	return in.fields(f, int(size))
 }
 
 // fields reads the fields of a record whose body of size bytes begins at in.at, and passes it.

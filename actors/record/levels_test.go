@@ -206,7 +206,7 @@ func TestLargeWindowsAreOneAtATime(t *testing.T) {
 				z.SealCRC()
 			}
 			var l turns
-			_, err := Validate(z, Limits{Deep: true, Large: &l})
+			_, err := Validate(z, Limits{Deep: true, Unpacking: Unpacking{Large: &l}})
 			if (err != nil) != broken || l.taken != c.want || l.held != 0 {
 				t.Errorf("%d bytes, broken %v: %v, %+v", len(c.b), broken, err, []int{l.taken, l.held})
 			}

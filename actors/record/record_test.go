@@ -275,7 +275,7 @@ func TestRecompress(t *testing.T) {
 	for _, from := range allCodecs {
 		for _, to := range allCodecs {
 			b := build(t, Options{Codec: from, ProducerID: 3, BaseSequence: 8, Transactional: true}, sample())
-			got, err := Recompress(b, to, 1<<20)
+			got, err := Recompress(b, to, 1<<20, Unpacking{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,7 +285,7 @@ func TestRecompress(t *testing.T) {
 			if _, err := Validate(got, Limits{Deep: true}); err != nil {
 				t.Errorf("%s to %s: %v", from, to, err)
 			}
-			if _, err := Recompress(b, (to+1)%5, 1000); from != None && from != (to+1)%5 && !errors.Is(err, ErrTooLarge) {
+			if _, err := Recompress(b, (to+1)%5, 1000, Unpacking{}); from != None && from != (to+1)%5 && !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%s to %s beyond the limit: %v", from, (to+1)%5, err)
 			}
 		}

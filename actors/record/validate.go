@@ -67,23 +67,11 @@ type Limits struct {
 	Internal bool
 	// KeyRequired refuses records without key, as a compacted topic must.
 	KeyRequired bool
-	// Large is held while a batch is walked that takes a window of more than 8 MiB to decompress: they take turns. Nil: nobody else does.
-	Large Turns
+	// Unpacking is what decompressing is bound to.
+	Unpacking
 	// Window bounds the records' timestamps; the zero value does not. Leave it so for topics with log append time.
 	Window Window
 }
-
-// Turns is a lock, for what is done by one at a time.
-type Turns interface {
-	Lock()
-	Unlock()
-}
-
-// noTurns is for who is alone.
-type noTurns struct{}
-
-func (noTurns) Lock()   {}
-func (noTurns) Unlock() {}
 
 // Window is a range of timestamps in milliseconds, both ends included. The zero value is no restriction.
 type Window struct{ Earliest, Latest int64 }

@@ -16,7 +16,7 @@ import (
 // into memory needs none, but its size must be known, and the content size in the header may be missing or a lie. What cannot lie is
 // the number of blocks: each has a header of 3 bytes and yields at most 128 KiB. So the blocks are counted first (integers
 // little-endian; RFC 8878). A batch that is small by this count is decompressed in one piece, another one through a window. One that needs
-// more than the 8 MiB of zstd's levels up to 19 waits for its turn (Limits.Large), so that all connections together need one window of 128
+// more than the 8 MiB of zstd's levels up to 19 waits for its turn (Unpacking.Large), so that all connections together need one window of 128
 // MiB, which is also the most that Kafka takes (zstd-jni's default).
 //
 //	0  4  magic    0xfd2fb528; or 0x184d2a50 to 5f, 4 bytes size and as many bytes to skip
@@ -130,12 +130,13 @@ func unzstd(dst, src []byte, bound, limit int) ([]byte, error) {
 	if d == nil {
 		d = newZstd(zstd.WithDecoderMaxWindow(zstdWindowMax), zstd.WithDecodeAllCapLimit(true))
 	}
-	room := min(bound, limit+1)
+	// A block that does not fit is an error like any damage: the one that goes beyond the limit shall fit.
+	room := min(bound, limit+zstdBlockMax)
 	dst = slices.Grow(dst, room)
 	out, err := d.DecodeAll(src, dst[:len(dst):len(dst)+room])
 	zstdWholes.Put(d)
 	switch {
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded) && bound > limit, err == nil && len(out)-len(dst) > limit:
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded) && bound > limit, len(out)-len(dst) > limit:
 		return dst, ErrTooLarge
 	case err != nil:
 		return dst, corruptStream(err)
@@ -164,33 +165,41 @@ type zstdReader struct {
 	r      io.Reader // what is read now
 }
 
-func (z *zstdReader) open(src []byte, limit int, large Turns) error {
+// open begins with src. What it unpacks here and now, in turns, is paid for as openStream says.
+func (z *zstdReader) open(src []byte, limit, free int, u Unpacking) (paid int, err error) {
 	shape, err := zstdShapeOf(src)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if shape.bound <= zstdWholeMax {
 		z.buf, err = unzstd(z.buf[:0], src, shape.bound, limit)
 		z.whole.Reset(z.buf)
 		z.r = &z.whole
-		return err
+		if err == nil {
+			err = u.pay(len(z.buf) - free)
+		}
+		return len(z.buf), err
 	}
 	if shape.window > zstdStreamWindowMax {
-		return z.openLarge(src, shape, limit, large)
+		paid = min(shape.bound, limit+zstdBlockMax)
+		if err := u.pay(paid - free); err != nil { // before its turn: others wait for theirs
+			return 0, err
+		}
+		return paid, z.openLarge(src, shape, limit, u.turns())
 	}
 	if z.stream == nil {
 		z.stream = newZstd(zstd.WithDecoderMaxWindow(zstdStreamWindowMax))
 	}
 	z.src.Reset(src)
 	z.r = z.stream
-	return z.stream.Reset(&z.src)
+	return 0, z.stream.Reset(&z.src)
 }
 
 // openLarge is open for a large window: in one piece if that is less than the window, which the library allocates as it is claimed.
 func (z *zstdReader) openLarge(src []byte, shape zstdShape, limit int, large Turns) (err error) {
 	large.Lock()
 	z.large = large
-	if room := min(shape.bound, limit+1); room <= min(shape.window, zstdWindowMax) {
+	if room := min(shape.bound, limit+zstdBlockMax); room <= min(shape.window, zstdWindowMax) {
 		var all []byte
 		all, err = unzstd(nil, src, shape.bound, limit)
 		z.whole.Reset(all)

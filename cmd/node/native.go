@@ -84,7 +84,7 @@ func (r *routes) Admit(tp protocol.TopicPartition, batch []byte, now time.Time) 
 	if !ok || codec == b.Codec() { // "producer" is no codec
 		return b, protocol.Fault{}
 	}
-	if b, err = record.Recompress(b, codec, nativeDecompressedMax); err != nil {
+	if b, err = record.Recompress(b, codec, nativeDecompressedMax, record.Unpacking{}); err != nil {
 		return nil, refusal(err)
 	}
 	if len(b) > limits.MaxBytes {

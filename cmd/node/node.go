@@ -140,6 +140,7 @@ func splitPort(address string) (host string, port int, err error) {
 type bounds struct {
 	admission     *kafka.Admission
 	replies       *kafka.Replies
+	unpacking     *kafka.Unpacking
 	memory, lobby *wire.Memory
 }
 
@@ -149,7 +150,7 @@ func (n *Node) bounds() bounds {
 		limit = set
 	}
 	room := n.descriptors.connections
-	return bounds{replies: kafka.NewReplies(0), memory: wire.NewMemory(limit), lobby: wire.NewMemory(lobbyMemory), admission: kafka.NewAdmission(func() kafka.Limits {
+	return bounds{replies: kafka.NewReplies(0), unpacking: &kafka.Unpacking{}, memory: wire.NewMemory(limit), lobby: wire.NewMemory(lobbyMemory), admission: kafka.NewAdmission(func() kafka.Limits {
 		b := n.images.Broker()
 		return kafka.Limits{
 			Connections: min(b.MaxConnections, room), PerAddress: int(b.Int("max.connections.per.ip")),
@@ -164,7 +165,7 @@ func (n *Node) serveKafka(ctx context.Context, l config.Listener, b bounds) erro
 	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
 		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
 			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
-			Admission: b.admission, Replies: b.replies, Memory: b.memory, Lobby: b.lobby,
+			Admission: b.admission, Replies: b.replies, Unpacking: b.unpacking, Memory: b.memory, Lobby: b.lobby,
 			SendBuffer: n.settings.SocketSendBufferBytes, ReceiveBuffer: n.settings.SocketReceiveBufferBytes,
 			Authentication: authentication, TokenMaxBytes: n.settings.TokenMax(l.Name),
 		})

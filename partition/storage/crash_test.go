@@ -661,7 +661,7 @@ func checkDerived(t *testing.T, w *crashWorld, l *Log, got []record.Batch, r Rec
 		if b.NumRecords() == 0 {
 			continue
 		}
-		offset, ts, ok, err := v.OffsetForTimestamp(b.MaxTimestamp(), v.EndOffset())
+		offset, ts, ok, err := v.OffsetForTimestamp(record.Unpacking{}, b.MaxTimestamp(), v.EndOffset())
 		if err != nil || !ok || ts != b.MaxTimestamp() || offset != b.LastOffset() {
 			t.Fatalf("timestamp %d of offset %d: %d %d %v %v", b.MaxTimestamp(), b.LastOffset(), offset, ts, ok, err)
 		}

@@ -165,7 +165,7 @@ func (x *fixture) checkTimestamps(r *rand.Rand, n int) {
 				}
 			}
 		}
-		offset, timestamp, ok, err := v.OffsetForTimestamp(ts, upTo)
+		offset, timestamp, ok, err := v.OffsetForTimestamp(record.Unpacking{}, ts, upTo)
 		if err != nil || ok != (want.offset >= 0) || ok && (point{offset, timestamp}) != want {
 			x.t.Fatalf("OffsetForTimestamp(%d, %d) = %d, %d, %v, %v, want %v", ts, upTo, offset, timestamp, ok, err, want)
 		}
@@ -173,7 +173,7 @@ func (x *fixture) checkTimestamps(r *rand.Rand, n int) {
 		if b >= 0 && x.model[b].BaseOffset() < upTo {
 			continue // a bound within a batch: MaxTimestamp looks at whole batches
 		}
-		offset, timestamp, ok, err = v.MaxTimestamp(upTo)
+		offset, timestamp, ok, err = v.MaxTimestamp(record.Unpacking{}, upTo)
 		if err != nil || ok != (best.offset >= 0) || ok && (point{offset, timestamp}) != best {
 			x.t.Fatalf("MaxTimestamp(%d) = %d, %d, %v, %v, want %v", upTo, offset, timestamp, ok, err, best)
 		}
@@ -247,7 +247,7 @@ func TestTruncationMakesViewsStale(t *testing.T) {
 	if _, err := old.Read(span, make([]byte, 1000)); !errors.Is(err, ErrStale) {
 		t.Fatalf("read: %v", err)
 	}
-	if _, _, _, err := old.OffsetForTimestamp(0, 6); !errors.Is(err, ErrStale) {
+	if _, _, _, err := old.OffsetForTimestamp(record.Unpacking{}, 0, 6); !errors.Is(err, ErrStale) {
 		t.Fatalf("timestamp: %v", err)
 	}
 	x.check()
@@ -290,7 +290,7 @@ func TestRottenBytesFoundOnDiskAreNeverServed(t *testing.T) {
 		t.Fatalf("after the damage: %+v, %v", span, err)
 	}
 	span.Release()
-	if _, _, _, err := v.OffsetForTimestamp(x.model[1].MaxTimestamp(), v.EndOffset()); !errors.Is(err, ErrCorrupt) {
+	if _, _, _, err := v.OffsetForTimestamp(record.Unpacking{}, x.model[1].MaxTimestamp(), v.EndOffset()); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("by timestamp: %v", err)
 	}
 }
@@ -680,7 +680,7 @@ func readSome(t *testing.T, v *View, r *rand.Rand) {
 		}
 		b = b[size:]
 	}
-	if _, _, _, err := v.OffsetForTimestamp(1_600_000_000_000+r.Int64N(10_000), v.EndOffset()); err != nil && !errors.Is(err, ErrStale) {
+	if _, _, _, err := v.OffsetForTimestamp(record.Unpacking{}, 1_600_000_000_000+r.Int64N(10_000), v.EndOffset()); err != nil && !errors.Is(err, ErrStale) {
 		t.Errorf("timestamp: %v", err)
 	}
 }

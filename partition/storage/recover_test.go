@@ -364,8 +364,8 @@ func FuzzSegmentRecover(f *testing.F) {
 		if _, err := v.Scrub(nil); o.Checkpoint == nil && lowered == nil && err != nil {
 			t.Fatalf("recovered without a checkpoint: %v", err)
 		}
-		_, _, _, _ = v.OffsetForTimestamp(1020, v.EndOffset())
-		_, _, _, _ = v.MaxTimestamp(v.EndOffset())
+		_, _, _, _ = v.OffsetForTimestamp(record.Unpacking{}, 1020, v.EndOffset())
+		_, _, _, _ = v.MaxTimestamp(record.Unpacking{}, v.EndOffset())
 		_, _ = v.Aborted(v.StartOffset(), v.EndOffset())
 		for at := v.StartOffset(); at < v.EndOffset(); at += 1 + (v.EndOffset()-v.StartOffset())/20 {
 			span, err := v.Locate(at, v.EndOffset(), 500)

@@ -223,7 +223,7 @@ func TestReadersFollowReplacements(t *testing.T) {
 		if len(got) < 2 || got[len(got)-1].NextOffset() < early.EndOffset() {
 			t.Fatalf("%d batches", len(got))
 		}
-		offset, ts, ok, err := early.OffsetForTimestamp(model[0].MaxTimestamp(), early.EndOffset())
+		offset, ts, ok, err := early.OffsetForTimestamp(record.Unpacking{}, model[0].MaxTimestamp(), early.EndOffset())
 		if err != nil || !ok || ts != model[0].MaxTimestamp() || offset != model[0].LastOffset() {
 			t.Fatalf("%d %d %v %v", offset, ts, ok, err)
 		}

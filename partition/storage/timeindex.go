@@ -26,8 +26,8 @@ func timestampOf(h record.Batch) int64 {
 }
 
 // OffsetForTimestamp is the first record below upTo whose timestamp (milliseconds) is at least ts, and that timestamp. ok is false if
-// there is none. Reads, and decompresses, one batch; errors as of Locate. Source: UnifiedLog.fetchOffsetByTimestamp.
-func (v *View) OffsetForTimestamp(ts, upTo int64) (offset, timestamp int64, ok bool, err error) {
+// there is none. Reads, and unpacks as u says, one batch; errors as of Locate. Source: UnifiedLog.fetchOffsetByTimestamp.
+func (v *View) OffsetForTimestamp(u record.Unpacking, ts, upTo int64) (offset, timestamp int64, ok bool, err error) {
 	if v.Stale() {
 		return -1, -1, false, ErrStale
 	}
@@ -38,9 +38,9 @@ func (v *View) OffsetForTimestamp(ts, upTo int64) (offset, timestamp int64, ok b
 		if p.base >= upTo {
 			break
 		}
-		offset, timestamp, ok, err = c.timestampIn(p, ts, upTo)
+		offset, timestamp, ok, err = c.timestampIn(u, p, ts, upTo)
 		if c.outdated(err) {
-			return c.OffsetForTimestamp(ts, upTo)
+			return c.OffsetForTimestamp(u, ts, upTo)
 		}
 		if errors.Is(err, errGone) || errors.Is(err, ErrOutOfRange) {
 			continue // retention removed the segment meanwhile
@@ -53,7 +53,7 @@ func (v *View) OffsetForTimestamp(ts, upTo int64) (offset, timestamp int64, ok b
 }
 
 // timestampIn is OffsetForTimestamp in one segment.
-func (v *View) timestampIn(p piece, ts, upTo int64) (offset, timestamp int64, ok bool, err error) {
+func (v *View) timestampIn(u record.Unpacking, p piece, ts, upTo int64) (offset, timestamp int64, ok bool, err error) {
 	f, err := p.file.pin()
 	if err != nil {
 		return -1, -1, false, err
@@ -78,7 +78,7 @@ func (v *View) timestampIn(p piece, ts, upTo int64) (offset, timestamp int64, ok
 			break
 		}
 		if h.LastOffset() >= from && h.MaxTimestamp() >= ts {
-			offset, timestamp, ok, err := v.recordFrom(h.LastOffset(), ts)
+			offset, timestamp, ok, err := v.recordFrom(u, h.LastOffset(), ts)
 			if err != nil || ok {
 				return offset, timestamp, ok && offset < upTo, err
 			}
@@ -150,7 +150,7 @@ func (v *View) mustIndex(p piece) *sparse {
 var errFound = errors.New("found")
 
 // recordFrom is the first record at least as young as ts, and not below the log start, in the batch that contains offset.
-func (v *View) recordFrom(offset, ts int64) (found, timestamp int64, ok bool, err error) {
+func (v *View) recordFrom(u record.Unpacking, offset, ts int64) (found, timestamp int64, ok bool, err error) {
 	b, err := v.batchFrom(offset, offset+1)
 	if err == nil && b == nil {
 		err = ErrOutOfRange
@@ -158,11 +158,11 @@ func (v *View) recordFrom(offset, ts int64) (found, timestamp int64, ok bool, er
 	if err != nil {
 		return -1, -1, false, err
 	}
-	err = b.Each(nil, func(r record.Record) error {
-		if r.Timestamp < ts || r.Offset < v.start {
+	err = b.EachTime(u, func(at, of int64) error {
+		if of < ts || at < v.start {
 			return nil
 		}
-		found, timestamp, ok = r.Offset, r.Timestamp, true
+		found, timestamp, ok = at, of, true
 		return errFound
 	})
 	if err != nil && !errors.Is(err, errFound) {
@@ -184,11 +184,11 @@ func (v *View) batchFrom(offset, upTo int64) (record.Batch, error) {
 }
 
 // MaxTimestamp is the first record, at or above the log start and below upTo, that has the largest timestamp there (KIP-734), and that
-// timestamp; ok is false if no record has one. Markers count, as in every other search by time. upTo is the bound of a batch. Reads one
-// batch, batch headers of the segment upTo lies in, and of the one the log start lies in; errors as of Locate (ErrOutOfRange if retention
+// timestamp; ok is false if no record has one. Markers count, as in every other search by time. upTo is the bound of a batch. Reads, and
+// unpacks as u says, one batch, batch headers of the segment upTo lies in, and of the one the log start lies in; errors as of Locate (ErrOutOfRange if retention
 // removed the segment meanwhile). Kafka looks at whole segments, and so may answer a record below the log start.
 // Source: UnifiedLog.fetchOffsetByTimestamp, RecordBatch.offsetOfMaxTimestamp.
-func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err error) {
+func (v *View) MaxTimestamp(u record.Unpacking, upTo int64) (offset, timestamp int64, ok bool, err error) {
 	if v.Stale() {
 		return -1, -1, false, ErrStale
 	}
@@ -203,9 +203,9 @@ func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err e
 		if p.next <= v.start {
 			continue
 		}
-		largest, last, err := c.largestWithin(p, upTo)
+		largest, last, err := c.largestWithin(u, p, upTo)
 		if c.outdated(err) {
-			return c.MaxTimestamp(upTo)
+			return c.MaxTimestamp(u, upTo)
 		}
 		if errors.Is(err, errGone) {
 			continue
@@ -220,7 +220,7 @@ func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err e
 	if at < 0 {
 		return -1, -1, false, nil
 	}
-	offset, timestamp, ok, err = v.recordFrom(at, best)
+	offset, timestamp, ok, err = v.recordFrom(u, at, best)
 	if err == nil && !ok { // a header that promises more than its records have
 		offset, timestamp, ok = at, best, true
 	}
@@ -228,7 +228,7 @@ func (v *View) MaxTimestamp(upTo int64) (offset, timestamp int64, ok bool, err e
 }
 
 // largestWithin is largest for the records in [start, upTo): of the batch that the log start lies in, only those from there on count.
-func (v *View) largestWithin(p piece, upTo int64) (timestamp, offset int64, err error) {
+func (v *View) largestWithin(u record.Unpacking, p piece, upTo int64) (timestamp, offset int64, err error) {
 	timestamp, offset, err = v.largestBelow(p, upTo)
 	if err != nil || p.base >= v.start || timestamp == noTimestamp {
 		return timestamp, offset, err
@@ -242,7 +242,7 @@ func (v *View) largestWithin(p piece, upTo int64) (timestamp, offset int64, err 
 	}
 	timestamp, offset = timestampOf(first), first.LastOffset()
 	if first.BaseOffset() < v.start {
-		if timestamp, err = v.largestFrom(first); err != nil {
+		if timestamp, err = v.largestFrom(u, first); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -250,11 +250,11 @@ func (v *View) largestWithin(p piece, upTo int64) (timestamp, offset int64, err 
 }
 
 // largestFrom is the largest timestamp of the records of b at or above the log start.
-func (v *View) largestFrom(b record.Batch) (timestamp int64, err error) {
+func (v *View) largestFrom(u record.Unpacking, b record.Batch) (timestamp int64, err error) {
 	timestamp = noTimestamp
-	err = b.Each(nil, func(r record.Record) error {
-		if r.Offset >= v.start {
-			timestamp = max(timestamp, r.Timestamp)
+	err = b.EachTime(u, func(at, of int64) error {
+		if at >= v.start {
+			timestamp = max(timestamp, of)
 		}
 		return nil
 	})
@@ -264,7 +264,11 @@ func (v *View) largestFrom(b record.Batch) (timestamp int64, err error) {
 	return timestamp, err
 }
 
+// unreadable is the error of a batch whose records cannot be read, unless it says nothing about the batch.
 func (v *View) unreadable(b record.Batch, err error) error {
+	if errors.Is(err, record.ErrStopped) {
+		return err
+	}
 	return errors.Join(&Corruption{File: v.dir, Offset: b.BaseOffset(), Reason: "records cannot be read"}, err)
 }
 

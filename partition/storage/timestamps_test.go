@@ -172,7 +172,7 @@ func TestMaxTimestampOfAStartWithinABatch(t *testing.T) {
 	for start, want := range map[int64][2]int64{0: {1, 900}, 2: {3, 800}, 4: {4, 600}, 5: {7, 102}, 8: {-1, -1}} {
 		y := *x.l.View()
 		y.start = start
-		offset, timestamp, ok, err := y.MaxTimestamp(8)
+		offset, timestamp, ok, err := y.MaxTimestamp(record.Unpacking{}, 8)
 		if err != nil || ok != (want[0] >= 0) || offset != want[0] || timestamp != want[1] {
 			t.Errorf("from %d: %d, %d, %v, %v, want %v", start, offset, timestamp, ok, err, want)
 		}

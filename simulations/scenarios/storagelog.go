@@ -185,7 +185,7 @@ func (r *storageRun) searchByTime(v *storage.View, end int64) bool {
 			want = b.BaseOffset() // one record a batch
 		}
 	}
-	got, _, ok, err := v.OffsetForTimestamp(at, end)
+	got, _, ok, err := v.OffsetForTimestamp(record.Unpacking{}, at, end)
 	if err != nil {
 		return r.excuse("searching for time %d: %v", at, err)
 	}

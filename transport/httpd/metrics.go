@@ -200,6 +200,7 @@ func (c collector) connections(out chan<- prometheus.Metric) {
 	row{name: "troupe_produced_batches_total", help: "Record batches accepted."}.counter(out, float64(k.ProducedBatches.Load()))
 	row{name: "troupe_produced_bytes_total", help: "Bytes of record batches accepted."}.counter(out, float64(k.ProducedBytes.Load()))
 	row{name: "troupe_fetched_bytes_total", help: "Bytes of record batches given to consumers."}.counter(out, float64(k.FetchedBytes.Load()))
+	row{name: "troupe_unpacking_wait_seconds_total", help: "Time that clients waited because their batches unpack to very much."}.counter(out, time.Duration(k.UnpackingWaited.Load()).Seconds())
 	row{name: "troupe_fetches_parked", help: "Fetches waiting for records."}.gauge(out, float64(k.FetchesParked.Load()))
 	row{name: "troupe_fetch_sessions", help: "Incremental fetch sessions open."}.gauge(out, float64(k.FetchSessions.Load()))
 }

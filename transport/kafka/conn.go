@@ -69,6 +69,7 @@ func newConn(l *Listener, nc net.Conn) *conn {
 	c.peer = peer.Remote.Addr().Unmap()
 	c.session = NewSession(l.server, peer, func() { poke(c.wakes) })
 	c.session.gate = &replyGate{all: l.config.Replies, conn: c}
+	c.session.Meter(newMeter(c))
 	c.account = l.join(c.peer)
 	c.memory, c.cutter = c.account, wire.NewCutter(c.account, l.config.RequestMaxBytes)
 	if c.guarded() {
@@ -134,7 +135,8 @@ func (c *conn) explain(why error) {
 	var size *wire.FrameSizeError
 	switch {
 	case errors.Is(why, io.EOF), errors.Is(why, net.ErrClosed), errors.Is(why, errStopping), errors.Is(why, ErrClosed),
-		errors.Is(why, syscall.ECONNRESET), errors.Is(why, syscall.EPIPE), errors.Is(why, errIdle), errors.Is(why, wire.ErrStopped):
+		errors.Is(why, syscall.ECONNRESET), errors.Is(why, syscall.EPIPE), errors.Is(why, errIdle), errors.Is(why, errHungUp),
+		errors.Is(why, wire.ErrStopped):
 		log.Debug("connection ended", "remote", remote, "reason", why)
 		return
 	case errors.As(why, &size) && size.First && foreign(size.Prefix[:]) != "":

@@ -133,3 +133,16 @@ func (k *kernelConn) sendSome(file env.Descriptor, pos int64, size int) (n int, 
 	}
 	return max(n, 0), errors.Join(err, waiting, sending)
 }
+
+// hungUp reports whether the peer has closed its side, whatever it sent before. False if that cannot be known.
+func (k *kernelConn) hungUp() (gone bool) {
+	if k.raw == nil {
+		return false
+	}
+	err := k.raw.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(fds, 0)
+		gone = err == nil && n > 0
+	})
+	return gone || errors.Is(err, net.ErrClosed)
+}

@@ -16,3 +16,4 @@ func (*kernelConn) usable() bool                             { return false }
 func (*kernelConn) read(*wire.Cutter) (int, error)           { panic("unusable") }
 func (*kernelConn) writeMore([]byte) error                   { panic("unusable") }
 func (*kernelConn) sendFile(*conn, wire.Range) (bool, error) { return false, nil }
+func (*kernelConn) hungUp() bool                             { return false }

@@ -33,7 +33,8 @@ type ListenerConfig struct {
 	Memory          *wire.Memory        // of receive buffers of the node; nil: one of memoryDefault bytes
 	Lobby           *wire.Memory        // of receive buffers of the node's clients that must still say who they are; nil: one of lobbyMemory bytes
 
-	Replies *Replies // the node's large answers; nil: one of its own
+	Replies   *Replies   // the node's large answers; nil: one of its own
+	Unpacking *Unpacking // of the node; nil: one of its own
 
 	FrameTime time.Duration // what the rest of a request may take to arrive, beside its size at frameRate; zero: frameTimeDefault
 	LoginTime time.Duration // what a client may take to say who it is; zero: loginTime
@@ -108,6 +109,9 @@ func (c *ListenerConfig) setDefaults() {
 	}
 	if c.Replies == nil {
 		c.Replies = NewReplies(0)
+	}
+	if c.Unpacking == nil {
+		c.Unpacking = &Unpacking{}
 	}
 	if c.Admission == nil {
 		c.Admission = NewAdmission(nil)

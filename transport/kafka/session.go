@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/env"
+	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/transport/kafka/api"
 	"github.com/troupe-broker/troupe/transport/kafka/wire"
 )
@@ -61,6 +62,9 @@ func NewSession(s *api.Server, peer api.Peer, wake func()) *Session {
 	x.conn = api.NewConn(s, host{x}, peer, edge)
 	return x
 }
+
+// Meter lets m be paid for what is unpacked for the client. Before the first Handle; without it, as in the simulator, that is free.
+func (s *Session) Meter(m record.Meter) { s.conn.Unpacking.Meter = m }
 
 // Ready reports whether the session takes another frame. At the bound the receiver stops reading, which is TCP back-pressure, until
 // a Drain after which Ready is true.

@@ -26,7 +26,8 @@ import (
 //     bounds how far a client can run ahead.
 //   - The timeout is the partition's to keep; a partition that keeps silent is given up a little later.
 //   - compression.type other than "producer" makes us compress again.
-//   - A compressed batch may not unpack to more than decompressedMax: MESSAGE_TOO_LARGE. Kafka would unpack it to the end.
+//   - A compressed batch may not unpack to more than decompressedMax: MESSAGE_TOO_LARGE. Kafka would unpack it to the end. What batches
+//     unpack to beyond the usual is paced (Conn.Unpacking), and ends with the connection.
 //
 // Version history:
 //   - v3: v2 batches and transactional ids (KIP-98)
@@ -220,7 +221,7 @@ func decompressedMax(config *protocol.LogConfig) int {
 
 // check validates the batch of a part under the topic's configuration, and compresses it again if that says so.
 func (p *produce) check(s *Server, part *producePart, config *protocol.LogConfig, now time.Time) (record.Batch, protocol.Fault) {
-	limits := record.Limits{MaxBytes: int(config.MaxMessageBytes), MaxDecompressed: decompressedMax(config), Deep: true, KeyRequired: config.Compact, Large: s.LargeBatches}
+	limits := record.Limits{MaxBytes: int(config.MaxMessageBytes), MaxDecompressed: decompressedMax(config), Deep: true, KeyRequired: config.Compact, Unpacking: p.call.Conn.Unpacking}
 	if !config.LogAppendTime {
 		limits.Window = record.WindowAt(now, config.TimestampBeforeMax, config.TimestampAfterMax)
 	}
@@ -235,7 +236,7 @@ func (p *produce) check(s *Server, part *producePart, config *protocol.LogConfig
 	if !ok || codec == batch.Codec() { // "producer" is no codec
 		return batch, protocol.Fault{}
 	}
-	again, err := record.Recompress(batch, codec, limits.MaxDecompressed)
+	again, err := record.Recompress(batch, codec, limits.MaxDecompressed, limits.Unpacking)
 	if err != nil {
 		return nil, part.invalid(err)
 	}
@@ -288,7 +289,7 @@ func (p *produce) hint(part *producePart, s *Server, code protocol.Code, at lead
 func handleProduce(c *Call) {
 	p := c.task.(*produce)
 	if p.fault != nil {
-		c.Conn.Host.Hangup("malformed Produce request")
+		c.malformed()
 		return
 	}
 	p.pending = 0

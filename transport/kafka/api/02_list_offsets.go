@@ -1,16 +1,20 @@
 package api
 
 import (
+	"time"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/partition"
 )
 
 // ListOffsets: v1-11.
 //
 // Behaviour:
-//   - Answered from the partition's view; a timestamp is looked up in the log, to the record, on the connection.
+//   - Answered from the partition's view; a timestamp is looked up in the log, to the record, on the connection, whose other requests wait,
+//     and nobody else's. A batch is unpacked for it as far as the record, at the pace of Conn.Unpacking, and no further than the client stays.
 //   - A partition that is asked for twice is INVALID_REQUEST both times.
 //   - The highest timestamp is that of the first record which has it, among those that a reader may read: Kafka may name one below the
 //     log start, and with read_committed none while it lies in an open transaction. Markers have timestamps, and count, as in Kafka.
@@ -39,9 +43,16 @@ const (
 // timestampSince is the first version that knows a special timestamp, by its negated value.
 var timestampSince = [...]int16{-latestTimestamp: 1, -earliestTimestamp: 1, -maxTimestamp: 7, -earliestLocalTimestamp: 8, -latestTieredTimestamp: 9, -earliestPendingTimestamp: 11}
 
-func handleListOffsets(c *Call) {
+// listOffsets is one ListOffsets request under way.
+type listOffsets struct {
+	err error // the request is malformed
+	out *kmsg.ListOffsetsResponse
+}
+
+// prepare looks everything up. It runs outside the session's lock.
+func (l *listOffsets) prepare(c *Call) {
 	req := kmsg.NewPtrListOffsetsRequest()
-	if !c.read(req) {
+	if l.err = c.decode(req); l.err != nil {
 		return
 	}
 	type key struct {
@@ -54,7 +65,7 @@ func handleListOffsets(c *Call) {
 			asked[key{req.Topics[i].Topic, req.Topics[i].Partitions[j].Partition}]++
 		}
 	}
-	out := kmsg.NewPtrListOffsetsResponse()
+	l.out = kmsg.NewPtrListOffsetsResponse()
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		rows := kmsg.NewListOffsetsResponseTopic()
@@ -70,9 +81,22 @@ func handleListOffsets(c *Call) {
 			row.Offset, row.Timestamp, row.LeaderEpoch = at.Offset, at.Timestamp, int32(at.LeaderEpoch)
 			rows.Partitions = append(rows.Partitions, row)
 		}
-		out.Topics = append(out.Topics, rows)
+		l.out.Topics = append(l.out.Topics, rows)
 	}
-	c.reply(out)
+}
+
+// deliver, expire and abandon have nothing to do: nothing is asked of anybody.
+func (*listOffsets) deliver(int, any)     {}
+func (*listOffsets) expire(time.Duration) {}
+func (*listOffsets) abandon()             {}
+
+func handleListOffsets(c *Call) {
+	l := c.task.(*listOffsets)
+	if l.err != nil {
+		c.malformed()
+		return
+	}
+	c.reply(l.out)
 }
 
 var nowhere = partition.Position{Offset: -1, Timestamp: -1, LeaderEpoch: protocol.NoLeaderEpoch}
@@ -94,7 +118,7 @@ func (c *Call) listOffset(topic string, p *kmsg.ListOffsetsRequestTopicPartition
 	if code := view.Check(epoch); code != protocol.None {
 		return nowhere, code
 	}
-	at, code := lookUp(view, ts, committed)
+	at, code := lookUp(view, c.Conn.Unpacking, ts, committed)
 	if code == protocol.OffsetNotAvailable && c.Version < 5 {
 		code = leaderNotAvailable
 	}
@@ -102,16 +126,16 @@ func (c *Call) listOffset(topic string, p *kmsg.ListOffsetsRequestTopicPartition
 }
 
 // lookUp finds the offset that a timestamp, special or not, stands for.
-func lookUp(view *partition.View, ts int64, committed bool) (partition.Position, protocol.Code) {
+func lookUp(view *partition.View, u record.Unpacking, ts int64, committed bool) (partition.Position, protocol.Code) {
 	switch ts {
 	case latestTimestamp:
 		return view.Latest(committed)
 	case earliestTimestamp, earliestLocalTimestamp:
 		return view.Earliest(), protocol.None
 	case maxTimestamp:
-		return view.MaxTimestamp(committed)
+		return view.MaxTimestamp(u, committed)
 	case latestTieredTimestamp, earliestPendingTimestamp:
 		return nowhere, protocol.None
 	}
-	return view.OffsetForTimestamp(ts, committed)
+	return view.OffsetForTimestamp(u, ts, committed)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/transport/kafka/wire"
 )
 
@@ -53,6 +54,9 @@ type Conn struct {
 	Peer Peer
 	Log  *slog.Logger
 
+	// Unpacking is what decompressing for the client is bound to.
+	Unpacking record.Unpacking
+
 	Software        string // of the client, as ApiVersions v3+ told; checked
 	SoftwareVersion string
 
@@ -64,7 +68,7 @@ type Conn struct {
 
 // NewConn makes the state of a new connection.
 func NewConn(s *Server, h Host, p Peer, edge actors.PID) *Conn {
-	return &Conn{Server: s, Host: h, Edge: edge, Peer: p, Log: s.Logger}
+	return &Conn{Server: s, Host: h, Edge: edge, Peer: p, Log: s.Logger, Unpacking: record.Unpacking{Large: s.LargeBatches}}
 }
 
 // Close forgets what the connection waits for. No call is answered after it.
@@ -103,17 +107,26 @@ type task interface {
 	abandon()
 }
 
-// Prepare does what needs no lock: it touches the call and what is immutable, nothing else of its connection.
+// prepared is a task of which a part needs no lock.
+type prepared interface {
+	// prepare touches the call and what is immutable, nothing else of its connection.
+	prepare(c *Call)
+}
+
+// Prepare does what needs no lock. It may take as long as the client's data makes it.
 func (c *Call) Prepare() {
-	if p, ok := c.task.(*produce); ok {
+	if p, ok := c.task.(prepared); ok {
 		p.prepare(c)
 	}
 }
 
 // Begin reserves what the call needs of its connection.
 func (c *Call) Begin() {
-	if c.Row.Key == keyProduce {
+	switch c.Row.Key {
+	case keyProduce:
 		c.task = c.Conn.takeProduce(c)
+	case keyListOffsets:
+		c.task = &listOffsets{}
 	}
 }
 
@@ -147,17 +160,24 @@ func (c *Call) id(index int) uint64 { return c.Number<<CallShift | uint64(index)
 
 // read decodes the body into req after checking it against the layout. On false the connection is over.
 func (c *Call) read(req kmsg.Request) bool {
-	req.SetVersion(c.Version)
-	err := c.Row.layout.scan(c.Version, req.IsFlexible(), c.Body)
-	if err == nil {
-		err = req.ReadFrom(c.Body)
-	}
-	if err != nil {
-		c.Conn.Host.Hangup("malformed " + c.Row.Name + " request")
+	if c.decode(req) != nil {
+		c.malformed()
 		return false
 	}
 	return true
 }
+
+// decode is read that leaves the connection alone.
+func (c *Call) decode(req kmsg.Request) error {
+	req.SetVersion(c.Version)
+	if err := c.Row.layout.scan(c.Version, req.IsFlexible(), c.Body); err != nil {
+		return err
+	}
+	return req.ReadFrom(c.Body)
+}
+
+// malformed ends the connection of a request that cannot be decoded.
+func (c *Call) malformed() { c.Conn.Host.Hangup("malformed " + c.Row.Name + " request") }
 
 // reply answers with a response of kmsg's.
 func (c *Call) reply(resp kmsg.Response) {

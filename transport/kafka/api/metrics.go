@@ -32,6 +32,7 @@ type Metrics struct {
 	ProducedRecords atomic.Int64
 	ProducedBytes   atomic.Int64
 	FetchedBytes    atomic.Int64
+	UnpackingWaited atomic.Int64 // nanoseconds that batches waited to be unpacked
 	FetchesParked   atomic.Int64 // waiting now
 	FetchSessions   atomic.Int64 // open now
 

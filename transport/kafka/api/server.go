@@ -22,7 +22,7 @@ import (
 // Config is what the handlers of a node need of the rest of it. All fields but LogDirs, Coordinators, LoginFailures, Loggers and Logger must
 // be set.
 type Config struct {
-	// LargeBatches lets the connections take turns at what one at a time may unpack; see record.Limits.Large. Nil: no turns.
+	// LargeBatches lets the connections take turns at what one at a time may unpack; see record.Unpacking.Large. Nil: no turns.
 	LargeBatches record.Turns
 
 	NodeID     protocol.NodeID

@@ -24,6 +24,7 @@ type Row struct {
 const (
 	keyProduce          = 0
 	keyFetch            = 1
+	keyListOffsets      = 2
 	keySaslHandshake    = 17
 	keyApiVersions      = 18
 	keySaslAuthenticate = 36
@@ -34,7 +35,7 @@ func rows() []Row {
 	return []Row{
 		{Key: keyProduce, Name: "Produce", Min: 0, Max: 13, handle: handleProduce},
 		{Key: keyFetch, Name: "Fetch", Min: 4, Max: 18, handle: handleFetch},
-		{Key: 2, Name: "ListOffsets", Min: 1, Max: 11, Large: true, handle: handleListOffsets, layout: mustLayout(
+		{Key: keyListOffsets, Name: "ListOffsets", Min: 1, Max: 11, Large: true, handle: handleListOffsets, layout: mustLayout(
 			`replica i32; isolation i8 2+; topics []{ name str; partitions []{ partition i32; epoch i32 4+; timestamp i64 } }; timeout i32 10+`)},
 		{Key: 3, Name: "Metadata", Min: 0, Max: 13, Large: true, handle: handleMetadata, layout: mustLayout(
 			`topics []{ id uuid 10+; name str }; auto bool 4+; clusterOperations bool 8-10; topicOperations bool 8+`)},
