@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/troupe-broker/troupe/actors/record"
 	"github.com/troupe-broker/troupe/simulations/process"
 )
 
@@ -333,4 +334,78 @@ func (s *siege) many(topics int, partitions int32) {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// TestBombsStopNobody: batches of some KB that unpack to 60 MB, hundreds in a request, and questions for the youngest record of each of them,
+// again and again, leave the processor and the memory to others, and end with the connections that sent them. STRANGERS=1 is the full size:
+// 8 connections with 200 each.
+func TestBombsStopNobody(t *testing.T) {
+	conns, partitions, span := 2, 20, 3*time.Second
+	if os.Getenv("STRANGERS") != "" {
+		conns, partitions, span = 8, 200, 20*time.Second
+	}
+	const open, guarded, web = "127.0.0.1:20647", "127.0.0.1:20648", "127.0.0.1:20649"
+	b, err := process.Start(process.Troupe(binary, open, web), filepath.Join(t.TempDir(), "data"), map[string]string{
+		"listeners": "PLAINTEXT://" + open + ",SASL_PLAINTEXT://" + guarded, "num.partitions": strconv.Itoa(partitions),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	s := &siege{t: t, b: b, open: open, guarded: guarded}
+	s.prepare()
+	s.many(1, int32(partitions))
+	produce, list := bombs(t, partitions)
+	calm := s.produce(nil)
+	idle, spent := b.RSS(), b.CPU()
+	began := time.Now()
+	for range conns {
+		nc, err := net.Dial("tcp", open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_ = nc.SetDeadline(time.Now().Add(2 * time.Minute))
+		go func() { _, _ = nc.Write(append(produce, bytes.Repeat(list, 50)...)) }()
+		time.AfterFunc(span, func() { _ = nc.Close() })
+	}
+	done := make(chan struct{})
+	var pace time.Duration
+	var busy sync.WaitGroup
+	busy.Go(func() { pace = s.produce(done) })
+	peak, logins, worst := int64(0), 0, time.Duration(0)
+	for time.Since(began) < span {
+		from := time.Now()
+		if err := s.login(); err != nil {
+			t.Errorf("login %d: %v", logins, err)
+		}
+		worst, peak, logins = max(worst, time.Since(from)), max(peak, b.RSS()), logins+1
+	}
+	close(done)
+	busy.Wait()
+	spent = b.CPU() - spent
+	took, later := time.Since(began), b.CPU()
+	time.Sleep(span / 2)
+	t.Logf("%d connections with %d bombs each: produce p99 %v (calm %v), %d logins, the slowest %v, memory +%d MB, %.0f %% of a core; after they hung up %.0f %%", conns, partitions,
+		pace, calm, logins, worst, (peak-idle)>>20, 100*spent.Seconds()/took.Seconds(), 100*(b.CPU()-later).Seconds()/(span/2).Seconds())
+	if peak-idle > 300<<20 {
+		t.Errorf("memory grew by %d MB", (peak-idle)>>20)
+	}
+	s.online()
+}
+
+// bombs are a request that puts a batch of 60 MB into every partition of many0, compressed to some KB, and one for the youngest records there.
+func bombs(t *testing.T, partitions int) (produce, list []byte) {
+	b := bomb(t, record.Zstd, 60<<20)
+	p, l := kmsg.NewPtrProduceRequest(), kmsg.NewPtrListOffsetsRequest()
+	p.Version, p.Acks, p.TimeoutMillis, l.Version = 9, 1, 60_000, 7
+	parts, asked := kmsg.NewProduceRequestTopic(), kmsg.NewListOffsetsRequestTopic()
+	parts.Topic, asked.Topic = "many0", "many0"
+	for i := range int32(partitions) {
+		part, ask := kmsg.NewProduceRequestTopicPartition(), kmsg.NewListOffsetsRequestTopicPartition()
+		part.Partition, part.Records, ask.Partition, ask.Timestamp = i, b, i, -3
+		parts.Partitions, asked.Partitions = append(parts.Partitions, part), append(asked.Partitions, ask)
+	}
+	p.Topics, l.Topics = append(p.Topics, parts), append(l.Topics, asked)
+	return frameOf(p), frameOf(l)
 }
