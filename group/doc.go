@@ -29,6 +29,7 @@
 //	heldMax           commands a child holds back while records of its machine are under way: beyond it CoordinatorLoadInProgress
 //	commitsMax        offset commits of one group under way: beyond it CoordinatorLoadInProgress
 //	childrenMax       coordinators of one shard: beyond it CoordinatorNotAvailable
+//	population        groups, transactional ids, and what members say, of a node: group.coordinator.max.groups and the like
 //	commitSizeMax     bytes of the records of one offset commit: beyond it InvalidCommitOffsetSize
 //	indivisibleMax    bytes of records that must be in the log together: beyond it GroupMaxSizeReached
 //

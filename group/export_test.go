@@ -17,3 +17,16 @@ func (u *Unread) Round(h *partition.Handle, offsets ...int64) (times []int64, re
 
 // Kept is how many times are remembered.
 func (u *Unread) Kept() int { return len(u.u.now) }
+
+// Worst are the records of the positions that are kept of many, and how many are not.
+func Worst(limit int, records ...int64) (kept []int64, leftOut int) {
+	w := worst{limit: limit}
+	for _, n := range records {
+		w.add(behind{Lag: Lag{Records: n}})
+	}
+	w.cut()
+	for _, b := range w.rows {
+		kept = append(kept, b.Records)
+	}
+	return kept, w.leftOut
+}

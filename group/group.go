@@ -26,6 +26,7 @@ type groupActor struct {
 	*groupState
 	core
 	commits int  // under way
+	weight  int  // bytes of members, as the node's population counts them
 	look    bool // at the topics, as soon as nothing of the machine is under way
 }
 
@@ -50,6 +51,7 @@ func (g *groupActor) Receive(ctx *actors.Context, msg any) {
 		g.describe(ctx, g)
 	case wake:
 		g.woken(ctx, g, g.deciding())
+		g.weigh()
 	case *sweep:
 		g.seen++
 		g.sweep(ctx)
@@ -70,6 +72,7 @@ func (g *groupActor) Receive(ctx *actors.Context, msg any) {
 		g.start(ctx)
 	case actors.Stopping:
 		g.end(ctx, protocol.NotCoordinator)
+		g.account(0)
 	}
 	g.forget()
 	g.maybeRetire(ctx)
@@ -78,9 +81,11 @@ func (g *groupActor) Receive(ctx *actors.Context, msg any) {
 // Failed implements actors.FailureHandler.
 func (g *groupActor) Failed(ctx *actors.Context, _ error) {
 	g.end(ctx, protocol.CoordinatorNotAvailable)
+	g.account(0)
 }
 
 func (g *groupActor) start(ctx *actors.Context) {
+	g.weigh()
 	if m := g.machine(); m != nil {
 		m.Loaded(g.now(ctx), &g.out)
 		g.finish(ctx, g, m)
@@ -159,7 +164,12 @@ func (g *groupActor) decide(ctx *actors.Context, m step.Command) {
 	case *protocol.CommitOffsets:
 		g.commit(ctx, m)
 	default:
+		if g.outweighs(ctx, m) {
+			fail(ctx, m, protocol.GroupMaxSizeReached)
+			return
+		}
 		g.give(ctx, m)
+		g.weighed(m)
 	}
 }
 
@@ -269,6 +279,8 @@ func (g *groupActor) appended(ctx *actors.Context, f *flown, code protocol.Code)
 	if f.commit != nil {
 		g.commits--
 		g.offsets.Settle(f.commit)
+	} else {
+		g.weigh()
 	}
 	if f.migrates && code == protocol.None {
 		g.migrated(ctx, f)

@@ -60,6 +60,9 @@ type membership interface {
 	Empty() bool
 	Listed() protocol.ListedGroup
 	Tombstone() []step.Record
+	// Weight is how many bytes its members say and were given by each other, Said those of one of them.
+	Weight() int
+	Said(protocol.Member) int
 }
 
 // groupState is one group: its members under one of the protocols, and its offsets. A group that only has offsets has no machine.

@@ -58,3 +58,14 @@ func TestTheTimeOfTheNextRecordIsReadOnceForEachPosition(t *testing.T) {
 		t.Errorf("%d batches read, %d times kept", reads, u.Kept())
 	}
 }
+
+// A node shows the positions furthest behind, the earlier of equal ones, and how many it does not show.
+func TestLagsAreThoseFurthestBehind(t *testing.T) {
+	got, leftOut := group.Worst(3, 4, 0, 9, 6, 1, 0, 2, 9, 6, 5)
+	if want := []int64{9, 9, 6}; !slices.Equal(got, want) || leftOut != 7 {
+		t.Errorf("%d and %d more, want %d and 7", got, leftOut, want)
+	}
+	if got, leftOut := group.Worst(3, 0, 2); !slices.Equal(got, []int64{0, 2}) || leftOut != 0 {
+		t.Errorf("%d and %d more", got, leftOut)
+	}
+}

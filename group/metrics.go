@@ -10,6 +10,8 @@ type Metrics struct {
 	Batches, Records [kinds]atomic.Int64
 	// Reloads counts shards and single coordinators that were read anew from the log because of a failure.
 	Reloads atomic.Int64
+	// Refused counts those that were not let in because of a limit of the node.
+	Refused atomic.Int64
 	// Loaded counts records read at loading; Unknown those of kinds that are passed over, Damaged those that cannot be understood.
 	Loaded, Unknown, Damaged [kinds]atomic.Int64
 }

@@ -46,10 +46,11 @@ type Config struct {
 	Metrics     *Metrics   // may be nil
 }
 
-// place is what all shards of a node share; nobody changes it.
+// place is what all shards of a node share.
 type place struct {
 	Config
-	host actors.PID
+	host       actors.PID
+	population population
 }
 
 // settings are the broker's as they are now; read for every use, as dynamic ones may change.

@@ -133,7 +133,15 @@ func (s *shard) rare(ctx *actors.Context, msg any) {
 	case actors.Terminated:
 		s.childEnded(ctx, m)
 	case actors.Stopping:
-		s.stop(ctx, protocol.NotCoordinator)
+		s.ended(ctx)
+	}
+}
+
+// ended answers what the shard holds, and counts its children no longer: they stop with it.
+func (s *shard) ended(ctx *actors.Context) {
+	s.stop(ctx, protocol.NotCoordinator)
+	for _, c := range s.children { // in no order: only sums are changed
+		s.unlist(c)
 	}
 }
 
@@ -141,7 +149,7 @@ func (s *shard) rare(ctx *actors.Context, msg any) {
 func (s *shard) EndTurn(ctx *actors.Context) { s.flush(ctx) }
 
 // Failed implements actors.FailureHandler: what the shard itself holds is answered. Its children stop, and answer what they hold.
-func (s *shard) Failed(ctx *actors.Context, _ error) { s.stop(ctx, protocol.NotCoordinator) }
+func (s *shard) Failed(ctx *actors.Context, _ error) { s.ended(ctx) }
 
 func (s *shard) sweepEvery() time.Duration {
 	return s.place.settings().Duration("offsets.retention.check.interval.ms")
@@ -187,7 +195,7 @@ func (s *shard) unload(ctx *actors.Context, why string) {
 	s.stop(ctx, protocol.NotCoordinator)
 	for _, id := range slices.Sorted(maps.Keys(s.children)) {
 		c := s.children[id]
-		s.place.Metrics.relisted(s.kind, &c.listed, &listing{})
+		s.unlist(c)
 		if !c.pid.IsZero() {
 			ctx.Stop(c.pid)
 		}
@@ -246,6 +254,10 @@ func (s *shard) pass(ctx *actors.Context, m step.Command) {
 			fail(ctx, m, protocol.CoordinatorNotAvailable)
 			return
 		}
+		if code := s.place.admit(ctx, s.kind, m); code != protocol.None {
+			fail(ctx, m, code)
+			return
+		}
 		c = s.adopt(ctx, s.newState(id))
 	}
 	if c.away != nil {
@@ -285,14 +297,20 @@ func (s *shard) retire(ctx *actors.Context, m *retire) {
 		return
 	}
 	delete(s.children, c.id)
-	s.place.Metrics.relisted(s.kind, &c.listed, &listing{})
+	s.unlist(c)
 	ctx.Stop(c.pid)
+}
+
+// unlist counts a child no longer.
+func (s *shard) unlist(c *child) {
+	s.place.relisted(s.kind, &c.listed, &listing{})
+	c.listed = listing{}
 }
 
 // described remembers how a child is to be listed.
 func (s *shard) described(m *described) {
 	if c := m.from; s.children[c.id] == c {
-		s.place.Metrics.relisted(s.kind, &c.listed, &m.as)
+		s.place.relisted(s.kind, &c.listed, &m.as)
 		c.listed = m.as
 	}
 }

@@ -14,6 +14,8 @@ var brokerClusterKeys = []Key{
 		Doc: "Rack or zone of this broker; replicas are spread over racks."},
 	{Name: "inter.broker.protocol.version", Type: String, Default: "4.3-IV0",
 		Doc: "Gone from Kafka 4, still read by older tools."},
+	{Name: "cluster.max.partitions", Type: Int, Default: "200000", Valid: atLeast(1), Update: ClusterWide, Enforced: true,
+		Doc: "Partitions of all topics of the cluster; what would be over it is refused with POLICY_VIOLATION (no limit in Kafka)."},
 	{Name: "controller.listener.names", Type: List, Null: true, Enforced: true,
 		Doc: "Listeners that Kafka keeps for controllers: they are not opened."},
 	{Name: "controller.quorum.voters", Type: List, Default: "",

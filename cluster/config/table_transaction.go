@@ -8,6 +8,8 @@ var brokerTransactionKeys = []Key{
 		Doc: "Milliseconds between looks for expired producers."},
 	{Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Valid: atLeast(1), Enforced: true,
 		Doc: "Longest transaction timeout a producer may ask for, in milliseconds."},
+	{Name: "transaction.coordinator.max.ids", Type: Int, Default: "100000", Valid: atLeast(1), Update: ClusterWide, Enforced: true,
+		Doc: "Transactional ids that a broker coordinates; another one is refused with POLICY_VIOLATION (no limit in Kafka)."},
 	{Name: "transactional.id.expiration.ms", Type: Int, Default: week, Valid: atLeast(1), Enforced: true,
 		Doc: "Milliseconds an unused transactional id is remembered."},
 	{Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Valid: atLeast(1),

@@ -52,7 +52,7 @@ func (d *decider) createTopics(c *protocol.CreateTopics) *protocol.TopicsCreated
 	return out
 }
 
-// countPartitions refuses requests over PartitionsPerRequestMax.
+// countPartitions refuses requests for too many.
 func (d *decider) countPartitions(topics []protocol.NewTopic) protocol.Fault {
 	total := int64(0)
 	for _, t := range topics {
@@ -65,14 +65,18 @@ func (d *decider) countPartitions(topics []protocol.NewTopic) protocol.Fault {
 			total += max(0, int64(t.Partitions))
 		}
 	}
-	return tooManyPartitions(total)
+	return d.tooManyPartitions(total)
 }
 
-func tooManyPartitions(total int64) protocol.Fault {
-	if total <= PartitionsPerRequestMax {
+// tooManyPartitions refuses requests over PartitionsPerRequestMax, and those that would bring the cluster over cluster.max.partitions.
+func (d *decider) tooManyPartitions(more int64) protocol.Fault {
+	if has, most := int64(d.img.NumPartitions()), d.defaults().Int("cluster.max.partitions"); more > 0 && has+more > most {
+		return fault(protocol.PolicyViolation, fmt.Sprintf("The cluster has %d partitions; %d more would be over cluster.max.partitions, which is %d", has, more, most))
+	}
+	if more <= PartitionsPerRequestMax {
 		return protocol.Fault{}
 	}
-	return fault(protocol.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: %d, at most %d; ask in several requests", total, PartitionsPerRequestMax))
+	return fault(protocol.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: %d, at most %d; ask in several requests", more, PartitionsPerRequestMax))
 }
 
 // nameSet knows the names a new topic must not have.

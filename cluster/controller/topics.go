@@ -75,7 +75,7 @@ func (d *decider) createPartitions(c *protocol.CreatePartitions) *protocol.Parti
 			total += max(0, int64(g.Count)-int64(t.NumPartitions()))
 		}
 	}
-	tooMany := tooManyPartitions(total)
+	tooMany := d.tooManyPartitions(total)
 	for i := range c.Topics {
 		g, row := &c.Topics[i], &out.Topics[i]
 		row.Name = g.Name

@@ -47,7 +47,7 @@ func (n *Node) checkSpace() error {
 func (n *Node) sources() httpd.Sources {
 	s := httpd.Sources{Version: n.config.Version, NodeID: n.settings.NodeID, Actors: func() actors.Stats { return n.system.Stats() }, Table: n.table, Kafka: &n.server.Metrics}
 	s.Groups = &n.gauges
-	s.Lags = func(ctx context.Context, limit int) []group.Lag {
+	s.Lags = func(ctx context.Context, limit int) ([]group.Lag, int) {
 		return n.groups.Lags(ctx, n.table, n.env.Clock.Now(), limit)
 	}
 	for _, d := range n.logDirs() {

@@ -42,8 +42,8 @@
 // # Bounds
 //
 // Members: group.max.size. Parked commands: one a member. Ids given out and not used yet: pendingMax. Strings: what fits into a
-// record. The size of metadata and assignments: what a request may hold; a group that does not fit into one batch is answered with
-// UNKNOWN_SERVER_ERROR, as the append fails.
+// record. The size of metadata and assignments: what a request may hold, and group.coordinator.max.member.bytes, which the actor keeps for
+// all groups of its node; a group that does not fit into one batch is answered with GROUP_MAX_SIZE_REACHED, as the append fails.
 //
 // # Non-obvious
 //

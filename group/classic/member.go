@@ -227,3 +227,31 @@ func (g *Group) validate(memberID, instanceID string) (*member, protocol.Code) {
 	}
 	return nil, protocol.UnknownMemberID
 }
+
+// weight is the size of what the member says, in bytes.
+func (m *member) weight() (n int) {
+	for i := range m.protocols {
+		n += len(m.protocols[i].Name) + len(m.protocols[i].Metadata)
+	}
+	return n
+}
+
+// Weight is the size of all that the members say, and of what their leader assigned to them, in bytes.
+func (g *Group) Weight() (n int) {
+	for _, m := range g.members {
+		n += m.weight() + len(m.assignment)
+	}
+	return n
+}
+
+// Said is the size of what one member says, in bytes.
+func (g *Group) Said(who protocol.Member) int {
+	m := g.byID[who.MemberID]
+	if m == nil {
+		m = g.byStatic[who.InstanceID]
+	}
+	if m == nil {
+		return 0
+	}
+	return m.weight()
+}

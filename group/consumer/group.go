@@ -42,6 +42,7 @@ type Group struct {
 	topics    map[string]int // names subscribed to, by how many members
 	assignors map[string]int // asked for, by how many members
 	regexes   map[string]*regex
+	weight    int // of all members' subscriptions
 
 	// Soft state.
 	img        *image.Image // the newest seen; nil before the first step

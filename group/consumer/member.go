@@ -50,6 +50,20 @@ type member struct {
 	revokeEnds  time.Duration // step.Never if it has nothing to revoke; of a classic member, when it must have joined or synced
 }
 
+// weight is the size of what the member says, in bytes.
+func (m *member) weight() (n int) {
+	n = len(m.regex) + len(m.rack)
+	for _, name := range m.topics {
+		n += len(name)
+	}
+	if m.classic != nil {
+		for i := range m.classic.protocols {
+			n += len(m.classic.protocols[i].Name) + len(m.classic.protocols[i].Metadata)
+		}
+	}
+	return n
+}
+
 // classicMember is what the log keeps of a member that speaks the classic protocol.
 type classicMember struct {
 	sessionTimeout int32 // ms
@@ -78,4 +92,19 @@ func (m *member) sameMetadata(o *member) bool {
 // sameAssignment compares all that the member's current assignment record holds.
 func (m *member) sameAssignment(o *member) bool {
 	return m.epoch == o.epoch && m.previousEpoch == o.previousEpoch && m.state == o.state && m.assigned.equal(o.assigned) && m.revoking.equal(o.revoking)
+}
+
+// Weight is the size of all that the members say, in bytes. What they are assigned is the coordinator's, and bounded by the topics there are.
+func (g *Group) Weight() int { return g.weight }
+
+// Said is the size of what one member says, in bytes.
+func (g *Group) Said(who protocol.Member) int {
+	m := g.members[who.MemberID]
+	if m == nil {
+		m = g.static[who.InstanceID]
+	}
+	if m == nil {
+		return 0
+	}
+	return m.weight()
 }

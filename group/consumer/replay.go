@@ -150,6 +150,7 @@ func (g *Group) setMetadata(m, from *member) {
 }
 
 func (g *Group) count(m *member, by int) {
+	g.weight += by * m.weight()
 	for _, name := range m.topics {
 		if g.topics[name] += by; g.topics[name] == 0 {
 			delete(g.topics, name)

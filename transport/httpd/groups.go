@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// lagRowsMax bounds the positions of groups that one scrape shows; the rest are left out.
-	lagRowsMax = 10_000
+	// lagRowsMax bounds the positions of groups that one scrape shows, about half a KiB each: those furthest behind. How many are left out
+	// is shown as well.
+	lagRowsMax = 2000
 	// lagWait bounds the time a scrape spends on asking for them.
 	lagWait = 2 * time.Second
 )
@@ -32,6 +33,7 @@ func (c collector) groups(out chan<- prometheus.Metric) {
 		transactions.gauge(out, float64(m.Transactions[i].Load()), state)
 	}
 	row{name: "troupe_coordinator_reloads_total", help: "Coordinators, and shards of them, that were read anew from the log after a failure."}.counter(out, float64(m.Reloads.Load()))
+	row{name: "troupe_coordinator_refusals_total", help: "Groups, transactional ids and members refused because of a limit of the broker."}.counter(out, float64(m.Refused.Load()))
 	of := func(name, help string) row { return row{name, help, []string{"topic"}} }
 	for i, topic := range []string{group.OffsetsTopic, group.TransactionsTopic} {
 		of("troupe_coordinator_batches_total", "Batches that coordinators appended to their logs.").counter(out, float64(m.Batches[i].Load()), topic)
@@ -53,7 +55,9 @@ func (c collector) lags(out chan<- prometheus.Metric) {
 	lag := row{"troupe_group_lag_records", "Offsets between a group's committed position and the high watermark.", labels}.desc()
 	age := row{"troupe_group_lag_seconds", "Age of the record that a group reads next; 0 if there is none.", labels}.desc()
 	at := row{"troupe_group_committed_offset", "Committed position of a group.", labels}.desc()
-	for _, l := range c.Lags(ctx, lagRowsMax) {
+	lags, leftOut := c.Lags(ctx, lagRowsMax)
+	row{name: "troupe_group_positions_left_out", help: "Positions of groups that this scrape has no rows for, since there are too many: those least behind."}.gauge(out, float64(leftOut))
+	for _, l := range lags {
 		partition := strconv.Itoa(int(l.Partition))
 		show := func(d *prometheus.Desc, v float64) {
 			if m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, v, l.Group, l.Topic, partition); err == nil { // a group's name may be no UTF-8

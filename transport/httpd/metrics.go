@@ -28,7 +28,7 @@ type Sources struct {
 	Disks []Disk
 	// Groups and Lags tell of groups and transactions; nil shows nothing.
 	Groups *group.Metrics
-	Lags   func(ctx context.Context, limit int) []group.Lag
+	Lags   func(ctx context.Context, limit int) (rows []group.Lag, leftOut int)
 }
 
 // Disk is one log directory.

@@ -652,3 +652,28 @@ func TestSettingsOfGroups(t *testing.T) {
 		}
 	}
 }
+
+// A request that names very many missing topics creates some of them, and the client comes again for the others, as it does for all with Kafka.
+func TestMetadataCreatesSomeTopicsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	var names []string
+	for i := range 250 {
+		names = append(names, fmt.Sprint("new", i))
+	}
+	c := w.connect()
+	for _, want := range []int{150, 50, 0} {
+		later := 0
+		for _, topic := range ask[*kmsg.MetadataResponse](c, 9, metadataRequest(names...)).Topics {
+			switch topic.ErrorCode {
+			case int16(protocol.LeaderNotAvailable):
+				later++
+			case 0:
+			default:
+				t.Fatalf("%s: %d", *topic.Topic, topic.ErrorCode)
+			}
+		}
+		if later != want {
+			t.Errorf("%d topics are to come, want %d", later, want)
+		}
+	}
+}

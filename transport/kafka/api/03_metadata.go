@@ -15,7 +15,8 @@ import (
 // Behaviour:
 //   - v0: no topics means all. v1+: null means all, an empty list none.
 //   - A topic that does not exist is created at once if the request and auto.create.topics.enable allow it, and the answer shows it
-//     ready to use: Kafka answers UNKNOWN_TOPIC_OR_PARTITION or LEADER_NOT_AVAILABLE first and lets the client come back.
+//     ready to use: Kafka answers UNKNOWN_TOPIC_OR_PARTITION or LEADER_NOT_AVAILABLE first and lets the client come back. So do we beyond
+//     autoCreateMax topics of one request.
 //   - A broker without advertised address is shown under the address the client itself used to reach it.
 //
 // Version history:
@@ -29,6 +30,8 @@ import (
 // Source: KafkaApis.handleTopicMetadataRequest, KRaftMetadataCache.
 
 const (
+	// autoCreateMax is how many topics one Metadata request creates; for the others the client has to come again, as in Kafka for all.
+	autoCreateMax = 100
 	// autoCreateWait is how long a Metadata request waits for the topics it creates.
 	autoCreateWait = 15 * time.Second
 
@@ -46,8 +49,11 @@ func handleMetadata(c *Call) {
 	faults := map[string]protocol.Code{}
 	all := &join{left: 1, done: func() { c.metadata(req, faults) }}
 	cmd := &protocol.CreateTopics{Timeout: autoCreateWait, Auto: true, By: c.requester()}
-	for _, name := range c.toCreate(req) {
+	for i, name := range c.toCreate(req) {
 		faults[name] = leaderNotAvailable
+		if i >= autoCreateMax {
+			continue
+		}
 		if kind, ok := coordinates(name); ok {
 			all.left++
 			c.findCoordinator(kind, "", func(protocol.NodeID, protocol.Code) { all.one() })
