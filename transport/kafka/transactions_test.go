@@ -2,7 +2,9 @@ package kafka
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -331,6 +333,20 @@ func TestWriteTxnMarkers(t *testing.T) {
 	req.Markers = nil
 	if resp := ask[*kmsg.WriteTxnMarkersResponse](w.connect(), 2, req); len(resp.Markers) != 0 {
 		t.Errorf("%+v", resp)
+	}
+}
+
+// Whoever ends transactions behind their coordinators' backs is in the log.
+func TestWriteTxnMarkersIsLogged(t *testing.T) {
+	var log lines
+	w := &world{t: t, clock: &handClock{wall: time.UnixMilli(1_700_000_000_000)}}
+	w.found(w.clock, w, slog.New(slog.NewTextHandler(&log, nil)))
+	w.topic("events", 2)
+	req := kmsg.NewPtrWriteTxnMarkersRequest()
+	req.Markers = []kmsg.WriteTxnMarkersRequestMarker{{ProducerID: 70, ProducerEpoch: 7, Topics: []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: "events", Partitions: []int32{0, 1, 2}}}}}
+	ask[*kmsg.WriteTxnMarkersResponse](w.connect(), 1, req)
+	if want := `msg="transaction ended in partitions" producer=70 epoch=7 commit=false partitions=2 failed=1 by.principal=User:ANONYMOUS by.address=127.0.0.1 by.client=tester`; !strings.Contains(log.String(), want) {
+		t.Errorf("no %s in %s", want, log.String())
 	}
 }
 

@@ -64,9 +64,6 @@ const (
 	transactionalIDAuthorizationFailed protocol.Code = 53
 )
 
-// adminClient is the client.id that may produce to internal topics. Source: AdminUtils.ADMIN_CLIENT_ID.
-const adminClient = "__admin_client"
-
 // produce is one Produce request under way. It is reused.
 type produce struct {
 	produceRequest
@@ -177,18 +174,18 @@ func (s *Server) produceTopic(img *image.Image, p *produce, t *produceTopic) (*i
 		if !ok {
 			return nil, protocol.UnknownTopicID
 		}
-		return topic, p.internal(topic.Name)
+		return topic, internal(topic.Name)
 	}
 	topic, ok := img.Topic(viewString(p.name(t)))
 	if !ok {
 		return nil, protocol.UnknownTopicOrPartition
 	}
-	return topic, p.internal(topic.Name)
+	return topic, internal(topic.Name)
 }
 
-// internal refuses clients that would write into a coordinator's log.
-func (p *produce) internal(topic string) protocol.Code {
-	if isInternal(topic) && p.call.Client != adminClient {
+// internal refuses clients that would write into a coordinator's log. Kafka lets the client.id "__admin_client" do so, which anybody can say.
+func internal(topic string) protocol.Code {
+	if isInternal(topic) {
 		return protocol.InvalidTopic
 	}
 	return protocol.None

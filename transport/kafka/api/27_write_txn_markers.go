@@ -14,6 +14,7 @@ import (
 //   - A partition of __consumer_offsets gets its marker through its shard, so that the offsets of the transaction count or go; if the
 //     shard is not here, that is NOT_LEADER_OR_FOLLOWER. The logs of other coordinators hold no transactions: INVALID_TOPIC_EXCEPTION.
 //   - A row for each partition, answered when its marker is durable.
+//   - Logged, with who asked for it.
 //
 // Version history:
 //   - v1: flexible; v2: the version of the transaction (KIP-1228)
@@ -26,7 +27,10 @@ func handleWriteTxnMarkers(c *Call) {
 		return
 	}
 	out := kmsg.NewPtrWriteTxnMarkersResponse()
-	all := &join{left: 1, done: func() { c.reply(out) }}
+	all := &join{left: 1, done: func() {
+		c.logMarkers(req, out)
+		c.reply(out)
+	}}
 	out.Markers = make([]kmsg.WriteTxnMarkersResponseMarker, len(req.Markers))
 	for i := range req.Markers {
 		m := &req.Markers[i]
@@ -46,6 +50,25 @@ func handleWriteTxnMarkers(c *Call) {
 		}
 	}
 	all.one()
+}
+
+// logMarkers says whose transactions were ended by whom: it is done behind their coordinators' backs.
+func (c *Call) logMarkers(req *kmsg.WriteTxnMarkersRequest, out *kmsg.WriteTxnMarkersResponse) {
+	for i := range req.Markers {
+		m := &req.Markers[i]
+		written, failed := 0, 0
+		for _, t := range out.Markers[i].Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode == 0 {
+					written++
+				} else {
+					failed++
+				}
+			}
+		}
+		c.Conn.Log.Info("transaction ended in partitions", "producer", m.ProducerID, "epoch", m.ProducerEpoch, "commit", m.Committed, "partitions", written,
+			"failed", failed, "by", c.requester())
+	}
 }
 
 func (c *Call) writeMarker(m *kmsg.WriteTxnMarkersRequestMarker, topic string, number int32, done func(protocol.Code)) {
