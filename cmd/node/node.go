@@ -141,6 +141,7 @@ type bounds struct {
 	admission     *kafka.Admission
 	replies       *kafka.Replies
 	unpacking     *kafka.Unpacking
+	backlog       *kafka.Backlog
 	memory, lobby *wire.Memory
 }
 
@@ -150,7 +151,7 @@ func (n *Node) bounds() bounds {
 		limit = set
 	}
 	room := n.descriptors.connections
-	return bounds{replies: kafka.NewReplies(0), unpacking: &kafka.Unpacking{}, memory: wire.NewMemory(limit), lobby: wire.NewMemory(lobbyMemory), admission: kafka.NewAdmission(func() kafka.Limits {
+	return bounds{replies: kafka.NewReplies(0), unpacking: &kafka.Unpacking{}, backlog: &kafka.Backlog{}, memory: wire.NewMemory(limit), lobby: wire.NewMemory(lobbyMemory), admission: kafka.NewAdmission(func() kafka.Limits {
 		b := n.images.Broker()
 		return kafka.Limits{
 			Connections: min(b.MaxConnections, room), PerAddress: int(b.Int("max.connections.per.ip")),
@@ -165,7 +166,7 @@ func (n *Node) serveKafka(ctx context.Context, l config.Listener, b bounds) erro
 	return eachAddress(ctx, "listeners", l.Host, int(l.Port), func(address string) (net.Addr, error) {
 		k, err := kafka.Listen(n.server, kafka.ListenerConfig{
 			Name: l.Name, Address: address, RequestMaxBytes: int32(n.settings.SocketRequestMaxBytes), IdleMax: n.settings.ConnectionsMaxIdle,
-			Admission: b.admission, Replies: b.replies, Unpacking: b.unpacking, Memory: b.memory, Lobby: b.lobby,
+			Admission: b.admission, Replies: b.replies, Unpacking: b.unpacking, Backlog: b.backlog, Memory: b.memory, Lobby: b.lobby,
 			SendBuffer: n.settings.SocketSendBufferBytes, ReceiveBuffer: n.settings.SocketReceiveBufferBytes,
 			Authentication: authentication, TokenMaxBytes: n.settings.TokenMax(l.Name),
 		})

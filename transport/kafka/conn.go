@@ -70,6 +70,7 @@ func newConn(l *Listener, nc net.Conn) *conn {
 	c.session = NewSession(l.server, peer, func() { poke(c.wakes) })
 	c.session.gate = &replyGate{all: l.config.Replies, conn: c}
 	c.session.Meter(newMeter(c))
+	c.session.pipeline.backlog = l.config.Backlog
 	c.account = l.join(c.peer)
 	c.memory, c.cutter = c.account, wire.NewCutter(c.account, l.config.RequestMaxBytes)
 	if c.guarded() {

@@ -24,6 +24,7 @@
 //	one address           a share of memory and connections that leaves some for others; max.connections.per.ip
 //	all connections       wire.Memory for receive buffers, Admission (max.connections, descriptors, max.connection.creation.rate)
 //	large answers         Replies: worked on by turns while there is room for them; who does not read goes when others wait
+//	work of actors        Backlog: when much is under way on the node, a connection runs ahead by a few requests only
 //	unpacking             Unpacking: what batches unpack to beyond the usual shares a pace, of the node and of each network; it ends with
 //	                      its client
 //	unknown clients       the lobby: few connections and little memory of their own; at the bound some have to go

@@ -35,6 +35,7 @@ type ListenerConfig struct {
 
 	Replies   *Replies   // the node's large answers; nil: one of its own
 	Unpacking *Unpacking // of the node; nil: one of its own
+	Backlog   *Backlog   // of the node; nil: one of its own
 
 	FrameTime time.Duration // what the rest of a request may take to arrive, beside its size at frameRate; zero: frameTimeDefault
 	LoginTime time.Duration // what a client may take to say who it is; zero: loginTime
@@ -109,6 +110,9 @@ func (c *ListenerConfig) setDefaults() {
 	}
 	if c.Replies == nil {
 		c.Replies = NewReplies(0)
+	}
+	if c.Backlog == nil {
+		c.Backlog = &Backlog{}
 	}
 	if c.Unpacking == nil {
 		c.Unpacking = &Unpacking{}

@@ -21,25 +21,29 @@ type pipeline struct {
 	past  uint64  // number of the next one
 	bytes int
 	spare []*slot
+
+	backlog *Backlog // of the node; nil: nobody shares one
+	mine    shareOf  // of it
 }
 
 type slot struct {
 	api.Call
 	correlation int32
 	size        int
+	other       bool // no request for records
 	begun       bool // Handle has run: nobody else uses the call
 	done        bool
 	response    api.Response // nil: nothing is sent
 }
 
 func (p *pipeline) ready() bool {
-	return p.past-p.first < pipelineRequestsMax && (p.bytes < pipelineBytesMax || p.empty())
+	return p.past-p.first < pipelineRequestsMax && (p.bytes < pipelineBytesMax || p.empty()) && p.backlog.room(p.mine)
 }
 
 func (p *pipeline) empty() bool { return p.past == p.first }
 
-// reserve takes the next place in the order.
-func (p *pipeline) reserve(size int, correlation int32) *api.Call {
+// reserve takes the next place in the order for a request for records, or another one.
+func (p *pipeline) reserve(size int, correlation int32, other bool) *api.Call {
 	if int(p.past-p.first) == len(p.slots) {
 		p.grow()
 	}
@@ -49,7 +53,10 @@ func (p *pipeline) reserve(size int, correlation int32) *api.Call {
 	} else {
 		x = new(slot)
 	}
-	x.Number, x.correlation, x.size = p.past, correlation, size
+	x.Number, x.correlation, x.size, x.other = p.past, correlation, size, other
+	if other {
+		p.backlog.add(&p.mine, 1, size)
+	}
 	p.slots[p.past%uint64(len(p.slots))] = x
 	p.past++
 	p.bytes += size
@@ -91,6 +98,9 @@ func (p *pipeline) answer(c *api.Call, r api.Response) {
 		invariant.Check(false, "request %d of key %d was answered twice", c.Number, c.Row.Key)
 	}
 	x.done, x.response = true, r
+	if x.other {
+		p.backlog.add(&p.mine, -1, -x.size)
+	}
 }
 
 // answered reports whether next has something.
@@ -142,5 +152,6 @@ func (p *pipeline) discard() {
 			x.Abandon()
 		}
 	}
+	p.backlog.add(&p.mine, -p.mine.requests, -p.mine.bytes)
 	p.slots, p.first, p.bytes = nil, p.past, 0
 }

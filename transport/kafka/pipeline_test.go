@@ -28,7 +28,7 @@ func (r number) Discard() { *r.discarded++ }
 func TestRepliesLeaveInRequestOrder(t *testing.T) {
 	row := api.NewServer(api.Config{}).Row(3)
 	rapid.Check(t, func(t *rapid.T) {
-		var p pipeline
+		p := pipeline{backlog: &Backlog{}}
 		var o wire.Out
 		var encoded []uint64
 		var open []*api.Call
@@ -46,7 +46,7 @@ func TestRepliesLeaveInRequestOrder(t *testing.T) {
 				if !p.ready() {
 					continue
 				}
-				c := p.reserve(100, int32(asked))
+				c := p.reserve(100, int32(asked), rapid.Bool().Draw(t, "other"))
 				c.Row = row
 				asked++
 				p.begun(c)
@@ -72,8 +72,8 @@ func TestRepliesLeaveInRequestOrder(t *testing.T) {
 			p.answer(c, number{c.Number, &encoded, &discarded})
 		}
 		drain()
-		if !p.empty() || p.bytes != 0 {
-			t.Fatalf("%d requests and %d bytes are left", p.past-p.first, p.bytes)
+		if !p.empty() || p.bytes != 0 || p.mine != (shareOf{}) || p.backlog.requests.Load() != 0 || p.backlog.bytes.Load() != 0 {
+			t.Fatalf("%d requests and %d bytes are left, and a backlog of %+v", p.past-p.first, p.bytes, p.mine)
 		}
 		want := uint64(0)
 		for b := o.Buf; len(b) > 0; b = b[16:] {
@@ -100,14 +100,58 @@ func TestPipelineIsBounded(t *testing.T) {
 		if !p.ready() {
 			t.Fatal("full too early")
 		}
-		p.begun(p.reserve(1, 0))
+		p.begun(p.reserve(1, 0, false))
 	}
 	if p.ready() {
 		t.Error("more requests than the bound")
 	}
 	p = pipeline{}
-	if p.reserve(pipelineBytesMax+1, 0); p.ready() {
+	if p.reserve(pipelineBytesMax+1, 0, false); p.ready() {
 		t.Error("more bytes than the bound")
+	}
+}
+
+// One connection runs far ahead, many together do not, and each of them can go on; what ends gives back what it had.
+func TestBacklogIsShared(t *testing.T) {
+	var b Backlog
+	ahead := func() (p pipeline, n int) {
+		for p.backlog = &b; p.ready(); n++ {
+			p.begun(p.reserve(100, 0, true))
+		}
+		return p, n
+	}
+	var all []pipeline
+	for range backlogRequests / pipelineRequestsMax {
+		p, n := ahead()
+		if all = append(all, p); n != pipelineRequestsMax {
+			t.Fatalf("%d requests are taken", n)
+		}
+	}
+	late, n := ahead()
+	if n != shareRequests {
+		t.Errorf("%d requests are taken when there are many", n)
+	}
+	late.answer(&late.at(3).Call, nil) // behind others that are not answered
+	if !late.ready() {
+		t.Error("an answer makes no room")
+	}
+	late.begun(late.reserve(1, 0, false))
+	if !late.ready() {
+		t.Error("a request for records counts")
+	}
+	for i := range all {
+		all[i].discard()
+	}
+	if late.discard(); b.requests.Load() != 0 || b.bytes.Load() != 0 {
+		t.Errorf("%d requests and %d bytes are left", b.requests.Load(), b.bytes.Load())
+	}
+	large := pipeline{backlog: &b}
+	large.begun(large.reserve(backlogBytes, 0, true))
+	if large.ready() {
+		t.Error("more bytes than the backlog")
+	}
+	if p := (pipeline{backlog: &b}); !p.ready() {
+		t.Error("another one cannot even begin")
 	}
 }
 
@@ -116,7 +160,7 @@ func TestDiscardedAnswersAreNotEncoded(t *testing.T) {
 	var encoded []uint64
 	discarded := 0
 	for i := range 3 {
-		c := p.reserve(1, 0)
+		c := p.reserve(1, 0, false)
 		if i != 1 {
 			p.begun(c)
 		}

@@ -145,7 +145,7 @@ func (s *Session) reserve(h header, f wire.Frame) (*api.Call, error) {
 	if string(h.client) != s.client {
 		s.client = string(h.client)
 	}
-	call := s.pipeline.reserve(len(f.Data), h.correlation)
+	call := s.pipeline.reserve(len(f.Data), h.correlation, !h.row.Records())
 	call.Conn, call.Row, call.Version, call.Client = s.conn, h.row, h.version, s.client
 	call.Body, call.Frame, call.Arrived = h.body, f.Buf, s.server.Clock.Mono()
 	call.Begin()

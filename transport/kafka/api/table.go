@@ -20,6 +20,9 @@ type Row struct {
 	flexible int16  // first version with compact lengths and tagged fields
 }
 
+// Records reports that records are written or read by it: such requests take memory and disks, others the time of actors that many share.
+func (r *Row) Records() bool { return r.Key == keyProduce || r.Key == keyFetch }
+
 // The keys that the code names.
 const (
 	keyProduce          = 0
