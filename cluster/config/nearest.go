@@ -25,8 +25,12 @@ func nearest(name string, table []Key) string {
 
 // Foreign reports whether a name that is no key's resembles none either: it belongs to somebody else, who keeps settings in the same file.
 // Of the family of a known key (its first word), whatever is like one may be meant for it; of another, only what is a few letters off. What is under
-// listener.name. is always meant for a listener, what begins with a whole key (ssl.client.authentication) for that.
+// listener.name. is always meant for a listener, what begins with a whole key (ssl.client.authentication) for that, and a topic's key for the
+// default of all topics.
 func Foreign(name string) bool {
+	if _, ok := TopicKey(name); ok {
+		return false
+	}
 	near := nearest(name, brokerTable)
 	if strings.HasPrefix(name, "listener.name.") || slices.ContainsFunc(brokerTable, func(k Key) bool { return strings.Contains(k.Name, ".") && strings.HasPrefix(name, k.Name) }) {
 		return false

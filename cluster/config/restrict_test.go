@@ -154,7 +154,7 @@ func TestForeignKeysAreToldFromMisspeltOnes(t *testing.T) {
 	for name, foreign := range map[string]bool{
 		"confluent.support.metrics.enable": true, "confluent.license.topic.replication.factor": true, "kafka.rest.enable": true, "my.plugin.url": true,
 		"log.retention.houres": false, "lisetners": false, "num_partitions": false, "listeners.": false, "authorizer.class": false, "nmu.io.threads": false,
-		"ssl.client.authentication": false, "listener.name.a.oauth.valid.issuer.uri": false,
+		"ssl.client.authentication": false, "listener.name.a.oauth.valid.issuer.uri": false, "durability": false, "retention.ms": false,
 	} {
 		if got := Foreign(name); got != foreign {
 			t.Errorf("%s: foreign is %v", name, got)

@@ -254,6 +254,8 @@ func unknown(name string, table []Key) error {
 	e := &Invalid{Key: name, Unknown: true}
 	if Removed(name) {
 		e.Reason = ": Kafka 4.0 removed it"
+	} else if k, ok := TopicKey(name); ok && len(k.Synonyms) > 0 {
+		e.Reason = ": it is a setting of topics, whose default is " + k.Synonyms[0] + " here"
 	} else if near := nearest(name, table); near != "" {
 		e.Reason = "; did you mean " + near + "?"
 	}

@@ -24,7 +24,11 @@ type benchFlags struct {
 	replication int16
 	keep        bool
 	batchBytes  int32
+	linger      time.Duration
 }
+
+// benchLinger is how long Kafka's producers wait for a batch to fill unless they are told otherwise (KIP-1030).
+const benchLinger = 5 * time.Millisecond
 
 const benchTopicHelp = "Without a TOPIC, one is made for the bench and deleted afterwards.\n"
 
@@ -40,7 +44,7 @@ func (b *benchFlags) registerTime(f *pflag.FlagSet) {
 	f.Int64VarP(&b.num, "num", "n", 0, "stop after this many records")
 }
 
-func (b *benchFlags) registerLoad(cmd *cobra.Command, rate int64) {
+func (b *benchFlags) registerLoad(cmd *cobra.Command, rate int64, linger time.Duration) {
 	f := cmd.Flags()
 	b.registerTime(f)
 	f.Int64Var(&b.rate, "rate", rate, "`RECORDS` a second; 0 is as fast as possible")
@@ -49,6 +53,7 @@ func (b *benchFlags) registerLoad(cmd *cobra.Command, rate int64) {
 	f.StringVar(&b.acks, "acks", "all", "who must have a record: all (in-sync replicas), leader or none")
 	f.StringVarP(&b.codec, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")
 	f.Int32Var(&b.batchBytes, "max-message-bytes", produceBatchBytesDefault, "largest batch to send, in `bytes` before compression")
+	f.DurationVar(&b.linger, "linger", linger, "wait so long for a batch to fill (linger.ms)")
 	f.Int32VarP(&b.partitions, "partitions", "p", 6, "partitions of the topic that is made")
 	f.Int16Var(&b.replication, "replication", -1, "its replicas; -1 is the broker's default")
 	f.BoolVar(&b.keep, "keep", false, "do not delete the topic that was made")
@@ -63,8 +68,8 @@ func (b *benchFlags) check(low int) error {
 		return usage("--rate 1000, or 0 for as fast as possible", "--rate %d", b.rate)
 	case b.size < low || b.size > inputLineMax:
 		return usage(fmt.Sprintf("--size %d or more", low), "--size %d", b.size)
-	case b.duration <= 0 || b.warm < 0:
-		return usage("--duration 10s --warmup 1s", "--duration and --warmup are lengths of time")
+	case b.duration <= 0 || b.warm < 0 || b.linger < 0:
+		return usage("--duration 10s --warmup 1s --linger 5ms", "--duration, --warmup and --linger are lengths of time")
 	}
 	return nil
 }
@@ -76,7 +81,7 @@ func (a *app) benchProduce() *cobra.Command {
 		Long:    "Write records for a while and tell how many were acknowledged and after what time. " + benchTopicHelp + "\nWithout --rate a latency includes the time in this client's queue.",
 		Example: "  troupe bench produce\n  troupe bench produce --rate 20000 --size 200 -z lz4\n  troupe bench produce orders -X linger.ms=5 -o json",
 	}
-	b.registerLoad(cmd, 0)
+	b.registerLoad(cmd, 0, benchLinger)
 	return prints(a, cmd, func(ctx context.Context, args []string) (benchResult, error) {
 		if err := b.check(1); err != nil {
 			return benchResult{}, err
@@ -94,7 +99,7 @@ func (a *app) benchEndToEnd() *cobra.Command {
 		Example:           "  troupe bench e2e\n  troupe bench e2e --rate 50000 --duration 30s --acks leader",
 		ValidArgsFunction: a.completeTopics,
 	}
-	b.registerLoad(cmd, 1000)
+	b.registerLoad(cmd, 1000, 0)
 	return prints(a, cmd, func(ctx context.Context, args []string) (benchResult, error) {
 		if b.rate == 0 {
 			return benchResult{}, usage("--rate 1000; bench produce finds out how much is possible", "e2e wants a rate")

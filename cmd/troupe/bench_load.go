@@ -38,7 +38,8 @@ func (a *app) connectLoad(ctx context.Context, b *benchFlags) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.connect(ctx, append(opts, kgo.MaxBufferedRecords(benchBufferedMax))...)
+	opts = append(opts, kgo.MaxBufferedRecords(benchBufferedMax), kgo.ProducerLinger(b.linger))
+	return a.connect(ctx, append(opts, a.options...)...) // what -X says about it is stronger
 }
 
 func (a *app) measureProduce(ctx context.Context, b *benchFlags, topic string) (benchResult, error) {

@@ -47,7 +47,7 @@ func benches(t *testing.T, addr string) {
 	if out, errs, code := execute(t, addr, "bench produce -n 50 --warmup 0s"); code != 0 || !strings.Contains(out, "p99.9") || !strings.Contains(out, "█") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	for line, exit := range map[string]int{"bench e2e --rate 0": exitUsage, "bench e2e --size 3": exitUsage, "bench produce --duration 0s": exitUsage, "bench produce nosuch": exitNotFound, "bench consume nosuch": exitNotFound} {
+	for line, exit := range map[string]int{"bench e2e --rate 0": exitUsage, "bench e2e --size 3": exitUsage, "bench produce --duration 0s": exitUsage, "bench e2e --linger -1s": exitUsage, "bench produce nosuch": exitNotFound, "bench consume nosuch": exitNotFound} {
 		if _, errs, code := execute(t, addr, line); code != exit {
 			t.Errorf("%s: exit %d: %s", line, code, errs)
 		}
