@@ -94,6 +94,8 @@ func verifyCode(code protocol.Code) protocol.Code {
 	switch code {
 	case protocol.NotCoordinator, protocol.CoordinatorNotAvailable, protocol.NetworkException:
 		return protocol.CoordinatorLoadInProgress
+	case protocol.ProducerFenced: // as of every partition that asks. Source: AddPartitionsToTxnManager.
+		return protocol.InvalidProducerEpoch
 	}
 	return code
 }

@@ -183,13 +183,31 @@ func (g *groupActor) give(ctx *actors.Context, m step.Command) {
 	case modern && g.consumer == nil && g.upgrades(beat):
 		g.upgrade(ctx, beat)
 	case modern && g.consumer == nil && !joins:
-		fail(ctx, m, protocol.GroupIDNotFound)
+		refuseBeat(ctx, beat, g.notConsumers(beat))
 	case joins && g.empty() && g.logged() && modern == (g.consumer == nil):
 		g.out.Records = append(g.out.Records, g.machine().Tombstone()...)
 		g.remove(ctx, nil, m)
 	default:
 		g.step(ctx, g, g.machineFor(ctx, modern && joins), m)
 	}
+}
+
+// notConsumers says why a member cannot be one of a consumer group.
+func (g *groupActor) notConsumers(m *protocol.HeartbeatConsumer) string {
+	switch {
+	case g.exists():
+		return "Group " + g.id + " is not a consumer group."
+	case m.MemberEpoch < 0:
+		return "Group " + g.id + " not found."
+	}
+	return "Consumer group " + g.id + " not found."
+}
+
+// refuseBeat answers a heartbeat: there is no such consumer group.
+func refuseBeat(ctx *actors.Context, m *protocol.HeartbeatConsumer, reason string) {
+	answer := m.Failed(protocol.GroupIDNotFound).(*protocol.ConsumerHeartbeat)
+	answer.Reason = reason
+	ctx.Send(m.ReplyTo, answer)
 }
 
 // machineFor is the machine of the group, or a new one.

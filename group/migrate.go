@@ -38,7 +38,7 @@ func (g *groupActor) upgrade(ctx *actors.Context, m *protocol.HeartbeatConsumer)
 	}
 	records, ok := consumer.FromClassic(g.id, g.now(ctx), g.classic.Generation(), g.classic.Protocol(), members)
 	if !ok {
-		fail(ctx, m, protocol.GroupIDNotFound)
+		refuseBeat(ctx, m, "Cannot upgrade classic group "+g.id+" to consumer group because the embedded consumer protocol is malformed.")
 		return
 	}
 	if g.classic.Logged() {

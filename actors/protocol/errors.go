@@ -112,6 +112,35 @@ func (c Code) Error() string {
 	return e.Message + ": " + e.Description
 }
 
+// texts are Kafka's where kerr has others. Source: Errors.
+var texts = map[Code]string{
+	NotLeaderOrFollower:  "For requests intended only for the leader, this error indicates that the broker is not the current leader. For requests intended for any replica, this error indicates that the broker is not a replica of the topic partition.",
+	MessageTooLarge:      "The request included a message larger than the max message size the server will accept.",
+	InvalidGroupID:       "The group id is invalid.",
+	InvalidProducerEpoch: "Producer attempted to produce with an old epoch.",
+	UnknownProducerID:    "This exception is raised by the broker if it could not locate the producer metadata associated with the producerId in question. This could happen if, for instance, the producer's records were deleted because their retention time had elapsed. Once the last records of the producerId are removed, the producer's metadata is removed from the broker, and future appends by the producer will return this exception.",
+	FencedLeaderEpoch:    "The leader epoch in the request is older than the epoch on the broker.",
+	UnknownLeaderEpoch:   "The leader epoch in the request is newer than the epoch on the broker.",
+	OffsetNotAvailable:   "The leader high watermark has not caught up from a recent leader election so the offsets cannot be guaranteed to be monotonically increasing.",
+	MemberIDRequired:     "The group member needs to have a valid member id before actually entering a consumer group.",
+	GroupMaxSizeReached:  "The group has reached its maximum size.",
+	InvalidRecord:        "This record has failed the validation on broker and hence will be rejected.",
+	80:                   "The preferred leader was not available.",
+	83:                   "Eligible topic partition leaders are not available.",
+	84:                   "Leader election not needed for topic partition.",
+}
+
+// Text is what Kafka says of the code where no more is known.
+func (c Code) Text() string {
+	if c == None {
+		return "NONE"
+	}
+	if text, ok := texts[c]; ok {
+		return text
+	}
+	return kerr.TypedErrorForCode(int16(c)).Description
+}
+
 // Fault is a Code with the reason for this one case, said for people: what, why, what next.
 type Fault struct {
 	Code   Code

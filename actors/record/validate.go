@@ -97,11 +97,14 @@ func WindowAt(now time.Time, before, after time.Duration) Window {
 // Source: ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords, LogValidator.
 func Validate(b []byte, lim Limits) (Batch, error) {
 	batch, err := frame(b, lim)
-	if err == nil {
-		err = batch.checkHeader(lim)
-	}
-	if err == nil && batch.ComputeCRC() != batch.CRC() {
+	switch {
+	case err != nil:
+	case batch.BaseOffset() != 0:
+		err = invalid(InvalidRecord, "The baseOffset of the record batch should be 0, but it is %d", batch.BaseOffset())
+	case batch.ComputeCRC() != batch.CRC(): // before anything that it covers: a corrupt batch may be sent again, an invalid one not
 		err = invalid(Corrupt, "Record is corrupt (stored crc = %d, computed crc = %d)", batch.CRC(), batch.ComputeCRC())
+	default:
+		err = batch.checkHeader(lim)
 	}
 	if err == nil && (lim.Deep || lim.KeyRequired || lim.Window != Window{}) {
 		err = batch.walk(&lim)
@@ -140,8 +143,6 @@ func (b Batch) checkHeader(lim Limits) *Invalid {
 		reserved = reservedBits
 	}
 	switch {
-	case b.BaseOffset() != 0:
-		return invalid(InvalidRecord, "The baseOffset of the record batch should be 0, but it is %d", b.BaseOffset())
 	case attributes&reserved != 0:
 		return invalid(InvalidRecord, "Reserved attributes are set: %#04x", attributes)
 	case !b.Codec().Known():

@@ -305,7 +305,7 @@ func (b *Broker) Warnings() []Warning {
 func (b *Broker) warning(e protocol.ConfigEntry, k *Key) string {
 	switch {
 	case k == nil:
-		return unknown(e.Key, brokerTable).Error() + "; it is ignored"
+		return unknown(unknownBrokerKey, e.Key, brokerTable).Error() + "; it is ignored"
 	case k.Name == "default.replication.factor" && b.Int(k.Name) > 1:
 		return e.Key + "=" + e.Value + " and one node: topics that do not ask for replication factor 1 themselves are refused"
 	case k.Name == "min.insync.replicas" && b.Int(k.Name) > 1:

@@ -78,29 +78,30 @@ func TestDefaultsToolsRelyOn(t *testing.T) {
 func TestInvalidValuesAreNamedWithWhatIsAllowed(t *testing.T) {
 	for _, c := range []struct{ name, value, want string }{
 		{"segment.bytes", "1048575", "Invalid value 1048575 for configuration segment.bytes: Value must be at least 1048576"},
-		{"segment.bytes", "2147483648", "Invalid value 2147483648 for configuration segment.bytes: Not a number of type INT, which must be at least 1048576"},
-		{"retention.ms", "ages", "Invalid value ages for configuration retention.ms: Not a number of type LONG, which must be at least -1"},
-		{"cleanup.policy", "delete,delete", "Invalid value delete,delete for configuration cleanup.policy: Value must be a list of different ones of compact, delete"},
-		{"cleanup.policy", "shred", "Invalid value shred for configuration cleanup.policy: Value must be a list of different ones of compact, delete"},
-		{"min.cleanable.dirty.ratio", "1.5", "Invalid value 1.5 for configuration min.cleanable.dirty.ratio: Value must be between 0 and 1"},
-		{"min.cleanable.dirty.ratio", "NaN", "Invalid value NaN for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE, which must be between 0 and 1"},
+		{"segment.bytes", "2147483648", "Invalid value 2147483648 for configuration segment.bytes: Not a number of type INT"},
+		{"retention.ms", "ages", "Invalid value ages for configuration retention.ms: Not a number of type LONG"},
+		{"cleanup.policy", "delete,delete", "Invalid value delete,delete for configuration cleanup.policy: String must be one of: compact, delete"},
+		{"cleanup.policy", "shred", "Invalid value shred for configuration cleanup.policy: String must be one of: compact, delete"},
+		{"min.cleanable.dirty.ratio", "1.5", "Invalid value 1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
+		{"min.cleanable.dirty.ratio", "3", "Invalid value 3.0 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
+		{"min.cleanable.dirty.ratio", "NaN", "Invalid value NaN for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
 		{"preallocate", "yes", "Invalid value yes for configuration preallocate: Expected value to be either true or false"},
-		{"durability", "tape", "Invalid value tape for configuration durability: Value must be one of disk, os"},
-		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9, or -1"},
-		{"retention_ms", "1", "Unknown configuration retention_ms; did you mean retention.ms?"},
-		{"retentoin.ms", "1", "Unknown configuration retentoin.ms; did you mean retention.ms?"},
-		{"message.format.version", "1", "Unknown configuration message.format.version"},
-		{"qwerty", "1", "Unknown configuration qwerty"},
+		{"durability", "tape", "Invalid value tape for configuration durability: String must be one of: disk, os"},
+		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
+		{"retention_ms", "1", "Unknown topic config name: retention_ms; did you mean retention.ms?"},
+		{"retentoin.ms", "1", "Unknown topic config name: retentoin.ms; did you mean retention.ms?"},
+		{"message.format.version", "1", "Unknown topic config name: message.format.version"},
+		{"qwerty", "1", "Unknown topic config name: qwerty"},
 		{"leader.replication.throttled.replicas", "0:1,x", "Invalid value 0:1,x for configuration leader.replication.throttled.replicas: Value must be * or a list of partition:broker"},
 	} {
-		err := ValidateTopic(c.name, c.value)
+		err := ValidateTopic([]protocol.ConfigEntry{{Key: c.name, Value: c.value}})
 		var invalid *Invalid
 		if !errors.As(err, &invalid) || err.Error() != c.want {
 			t.Errorf("%s=%s\n got %v\nwant %s", c.name, c.value, err, c.want)
 		}
 	}
 	for name, text := range map[string]string{"cleanup.policy": "", "retention.ms": " -1 ", "leader.replication.throttled.replicas": "*", "preallocate": "TRUE", "max.message.bytes": "0"} {
-		if err := ValidateTopic(name, text); err != nil {
+		if err := ValidateTopic([]protocol.ConfigEntry{{Key: name, Value: text}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -408,7 +409,7 @@ func FuzzParseProperties(f *testing.F) {
 				t.Fatalf("%d bytes of text give %q=%q", len(text), e.Key, e.Value)
 			}
 			_ = ValidateBroker(e.Key, e.Value)
-			_ = ValidateTopic(e.Key, e.Value)
+			_ = ValidateTopic([]protocol.ConfigEntry{e})
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -53,7 +54,7 @@ func ValidateGroup(b *Broker, entries []protocol.ConfigEntry) error {
 	for _, e := range entries {
 		k, ok := GroupKey(e.Key)
 		if !ok {
-			return unknown(e.Key, groupTable)
+			return unknown("Unknown group config name: ", e.Key, groupTable)
 		}
 		if err := k.Check(e.Value); err != nil {
 			return err
@@ -66,11 +67,8 @@ func ValidateGroup(b *Broker, entries []protocol.ConfigEntry) error {
 		}
 		k, _ := GroupKey("consumer." + of)
 		v, _ := k.parse(text)
-		switch low, high := groupBounds(b, of); {
-		case v.number < low:
-			return &Invalid{Key: k.Name, Conflict: true, Reason: k.Name + " must be greater than or equal to group.consumer.min." + of}
-		case v.number > high:
-			return &Invalid{Key: k.Name, Conflict: true, Reason: k.Name + " must be less than or equal to group.consumer.max." + of}
+		if low, high := groupBounds(b, of); v.number < low || v.number > high {
+			return &Invalid{Key: k.Name, Conflict: true, Reason: fmt.Sprintf("%s must be in the range %d to %d inclusive.", k.Name, low, high)}
 		}
 	}
 	if g := ResolveGroup(b, entries); g.ConsumerSession <= g.ConsumerHeartbeat {

@@ -14,7 +14,7 @@ var brokerGroupKeys = []Key{
 	{Name: "group.max.size", Type: Int, Default: maxInt, Valid: atLeast(1), Enforced: true,
 		Doc: "Members of a classic group."},
 	{Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer", Valid: someOf("classic", "consumer", "share", "streams"),
-		Harmless:  Valid{"with classic and consumer", func(v value) bool { return slices.Contains(v.list, "classic") && slices.Contains(v.list, "consumer") }},
+		Harmless:  Valid{Rule: "with classic and consumer", ok: func(v value) bool { return slices.Contains(v.list, "classic") && slices.Contains(v.list, "consumer") }},
 		Restricts: "both the classic and the consumer protocol are always offered; name both, or leave the key out",
 		Doc:       "Group protocols that are offered."},
 	{Name: "group.coordinator.max.groups", Type: Int, Default: "100000", Valid: atLeast(1), Update: ClusterWide, Enforced: true,

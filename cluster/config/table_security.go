@@ -9,7 +9,7 @@ var brokerSecurityKeys = []Key{
 	{Name: "super.users", Type: String, Default: "",
 		Restricts: "there is no authorizer yet, so every user is one; leave the key out to start like that",
 		Doc:       "Principals that may do everything, separated by semicolons."},
-	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "false", Harmless: Valid{"true", func(v value) bool { return v.truth }},
+	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "false", Harmless: Valid{Rule: "true", ok: func(v value) bool { return v.truth }},
 		Restricts: "there is no authorizer yet, so everybody may do everything; leave the key out to start like that",
 		Doc:       "Whether a resource without any ACL is open to everybody."},
 	{Name: "principal.builder.class", Type: Class, Null: true, Update: PerBroker,

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/troupe-broker/troupe/actors/protocol"
 )
 
 // Valid says which values of the right type are allowed. The zero value allows all.
@@ -13,6 +15,8 @@ type Valid struct {
 	// Rule completes "must be …", such as "at least 1".
 	Rule string
 	ok   func(value) bool
+	// fault is Kafka's text about a value that is not allowed; nil: "Value must be " and the Rule.
+	fault func(value) string
 }
 
 // value is a parsed setting: the field of its type is set.
@@ -25,15 +29,25 @@ type value struct {
 }
 
 func atLeast(low int64) Valid {
-	return Valid{fmt.Sprintf("at least %d", low), func(v value) bool { return v.number >= low }}
+	return Valid{Rule: fmt.Sprintf("at least %d", low), ok: func(v value) bool { return v.number >= low }}
 }
 
 func between(low, high int64) Valid {
-	return Valid{fmt.Sprintf("between %d and %d", low, high), func(v value) bool { return v.number >= low && v.number <= high }}
+	return Valid{fmt.Sprintf("between %d and %d", low, high), func(v value) bool { return v.number >= low && v.number <= high }, func(v value) string {
+		if v.number < low {
+			return fmt.Sprintf("Value must be at least %d", low)
+		}
+		return fmt.Sprintf("Value must be no more than %d", high)
+	}}
 }
 
 func fraction(low, high float64) Valid {
-	return Valid{fmt.Sprintf("between %v and %v", low, high), func(v value) bool { return v.decimal >= low && v.decimal <= high }}
+	return Valid{fmt.Sprintf("between %v and %v", low, high), func(v value) bool { return v.decimal >= low && v.decimal <= high }, func(v value) string {
+		if v.decimal < low {
+			return fmt.Sprintf("Value must be at least %v", low)
+		}
+		return fmt.Sprintf("Value must be no more than %v", high)
+	}}
 }
 
 // Rules of settings that take one, or some, of a few words.
@@ -56,13 +70,19 @@ func (k *Key) Options() []string {
 }
 
 func oneOf(options ...string) Valid {
-	return Valid{oneRule + strings.Join(options, ", "), func(v value) bool { return slices.Contains(options, v.text) }}
+	return Valid{oneRule + strings.Join(options, ", "), func(v value) bool { return slices.Contains(options, v.text) }, among(options)}
 }
 
 func oneOfFold(options ...string) Valid {
 	return Valid{oneRule + strings.Join(options, ", "), func(v value) bool {
 		return slices.ContainsFunc(options, func(o string) bool { return strings.EqualFold(o, v.text) })
-	}}
+	}, among(options)}
+}
+
+// among is the text about a word that is not one of the options. Source: ConfigDef.ValidString.
+func among(options []string) func(value) string {
+	text := "String must be one of: " + strings.Join(options, ", ")
+	return func(value) string { return text }
 }
 
 // someOf allows lists, also the empty one, of the options without repetition.
@@ -74,13 +94,14 @@ func someOf(options ...string) Valid {
 			}
 		}
 		return true
-	}}
+	}, among(options)}
 }
 
 var (
-	gzipLevel = Valid{"between 1 and 9, or -1", func(v value) bool { return v.number >= 1 && v.number <= 9 || v.number == -1 }}
-	notTrue   = Valid{"false, as there is no tiered storage", func(v value) bool { return !v.truth }}
-	throttled = Valid{"* or a list of partition:broker", func(v value) bool {
+	gzipLevel = Valid{"between 1 and 9, or -1", func(v value) bool { return v.number >= 1 && v.number <= 9 || v.number == -1 },
+		func(value) string { return "Value must be between 1 and 9 or equal to -1" }}
+	notTrue   = Valid{Rule: "false, as there is no tiered storage", ok: func(v value) bool { return !v.truth }}
+	throttled = Valid{Rule: "* or a list of partition:broker", ok: func(v value) bool {
 		return len(v.list) == 1 && v.list[0] == "*" || !slices.ContainsFunc(v.list, func(item string) bool {
 			partition, broker, ok := strings.Cut(item, ":")
 			_, err1 := strconv.ParseUint(partition, 10, 31)
@@ -88,15 +109,15 @@ var (
 			return !ok || err1 != nil || err2 != nil
 		})
 	}}
-	endpoints = Valid{"a list of NAME://host:port with different names and ports", func(v value) bool {
+	endpoints = Valid{Rule: "a list of NAME://host:port with different names and ports", ok: func(v value) bool {
 		_, err := parseListeners(v.text)
 		return err == nil
 	}}
-	addressLimits = Valid{"a list of address:number", func(v value) bool {
+	addressLimits = Valid{Rule: "a list of address:number", ok: func(v value) bool {
 		_, err := ParseAddressLimits(v.list)
 		return err == nil
 	}}
-	address = Valid{"host:port, :port, or empty for none", func(v value) bool {
+	address = Valid{Rule: "host:port, :port, or empty for none", ok: func(v value) bool {
 		if v.text == "" {
 			return true
 		}
@@ -108,9 +129,10 @@ var (
 // Invalid is a setting that cannot be: what, why and what is allowed.
 type Invalid struct {
 	Key, Value, Reason string
-	Unknown            bool // no such key
-	Conflict           bool // whatever the value: Reason says it all
-	Unhonoured         bool // Kafka would do it, and troupe cannot: somebody would count on it in vain
+	Unknown            bool   // no such key
+	Kind               string // begins what is said of it
+	Conflict           bool   // whatever the value: Reason says it all
+	Unhonoured         bool   // Kafka would do it, and troupe cannot: somebody would count on it in vain
 }
 
 // unhonoured refuses what somebody would count on in vain.
@@ -120,7 +142,7 @@ func unhonoured(key, reason string) error {
 
 func (e *Invalid) Error() string {
 	if e.Unknown {
-		return fmt.Sprintf("Unknown configuration %s%s", e.Key, e.Reason)
+		return e.Kind + e.Key + e.Reason
 	}
 	if e.Conflict {
 		return e.Reason
@@ -136,20 +158,17 @@ func (k *Key) Check(text string) error {
 
 func (k *Key) parse(text string) (value, error) {
 	v := value{text: strings.TrimSpace(text)}
-	if reason := k.read(&v); reason != "" {
-		return v, k.invalid(text, reason+k.rule(", which must be "))
+	switch reason := k.read(&v); {
+	case reason != "":
+		return v, k.invalid(text, reason)
+	case k.Valid.ok == nil || k.Valid.ok(v):
+		return v, nil
+	case k.Valid.fault == nil:
+		return v, k.invalid(text, "Value must be "+k.Valid.Rule)
+	case k.Type == Double && !strings.ContainsAny(text, ".eE"): // as Java shows it
+		text = v.text + ".0"
 	}
-	if k.Valid.ok != nil && !k.Valid.ok(v) {
-		return v, k.invalid(text, k.rule("Value must be "))
-	}
-	return v, nil
-}
-
-func (k *Key) rule(intro string) string {
-	if k.Valid.Rule == "" {
-		return ""
-	}
-	return intro + k.Valid.Rule
+	return v, k.invalid(text, k.Valid.fault(v))
 }
 
 func (k *Key) invalid(text, reason string) error {
@@ -200,13 +219,20 @@ func SplitList(text string) []string {
 	return items
 }
 
-// ValidateTopic checks one topic setting, key and value.
-func ValidateTopic(name, text string) error {
-	k, ok := TopicKey(name)
-	if !ok {
-		return unknown(name, topicTable)
+// ValidateTopic checks the settings of a topic, each by itself: first whether there are such, as Kafka does. Source: LogConfig.validate.
+func ValidateTopic(settings []protocol.ConfigEntry) error {
+	for _, e := range settings {
+		if _, ok := TopicKey(e.Key); !ok {
+			return unknown("Unknown topic config name: ", e.Key, topicTable)
+		}
 	}
-	return k.Check(text)
+	for _, e := range settings {
+		k, _ := TopicKey(e.Key)
+		if err := k.Check(e.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ValidateBroker checks one broker setting, key and value, for server.properties. What restricts somebody and cannot be honoured is refused.
@@ -216,7 +242,7 @@ func ValidateBroker(name, text string) error {
 		k, ok = gone, true
 	}
 	if !ok {
-		return unknown(name, brokerTable)
+		return unknown(unknownBrokerKey, name, brokerTable)
 	}
 	if err := k.restricts(name, text); err != nil {
 		return err
@@ -241,17 +267,19 @@ func AlterableBroker(name string, clusterWide bool) error {
 	k, ok := BrokerKey(name)
 	switch {
 	case !ok:
-		return unknown(name, brokerTable)
+		return unknown(unknownBrokerKey, name, brokerTable)
 	case k.Update == ReadOnly:
-		return &Invalid{Key: name, Conflict: true, Reason: "Cannot update these configs dynamically: " + name + "; set it in server.properties and restart the broker"}
+		return &Invalid{Key: name, Conflict: true, Reason: "Cannot update these configs dynamically: [" + name + "]"}
 	case k.Update == PerBroker && clusterWide:
-		return &Invalid{Key: name, Conflict: true, Reason: "Cannot update these configs at default cluster level, broker id must be specified: " + name}
+		return &Invalid{Key: name, Conflict: true, Reason: "Cannot update these configs at default cluster level, broker id must be specified: [" + name + "]"}
 	}
 	return nil
 }
 
-func unknown(name string, table []Key) error {
-	e := &Invalid{Key: name, Unknown: true}
+const unknownBrokerKey = "Unknown configuration "
+
+func unknown(kind, name string, table []Key) error {
+	e := &Invalid{Key: name, Unknown: true, Kind: kind}
 	if Removed(name) {
 		e.Reason = ": Kafka 4.0 removed it"
 	} else if k, ok := TopicKey(name); ok && len(k.Synonyms) > 0 {

@@ -65,18 +65,19 @@ func (d *decider) countPartitions(topics []protocol.NewTopic) protocol.Fault {
 			total += max(0, int64(t.Partitions))
 		}
 	}
-	return d.tooManyPartitions(total)
+	return d.tooManyPartitions(total, "partitions")
 }
 
-// tooManyPartitions refuses requests over PartitionsPerRequestMax, and those that would bring the cluster over cluster.max.partitions.
-func (d *decider) tooManyPartitions(more int64) protocol.Fault {
+// tooManyPartitions refuses requests over PartitionsPerRequestMax, and those that would bring the cluster over cluster.max.partitions; what
+// is what they ask for.
+func (d *decider) tooManyPartitions(more int64, what string) protocol.Fault {
+	if more > PartitionsPerRequestMax {
+		return fault(protocol.PolicyViolation, "Excessively large number of "+what+" per request.")
+	}
 	if has, most := int64(d.img.NumPartitions()), d.defaults().Int("cluster.max.partitions"); more > 0 && has+more > most {
 		return fault(protocol.PolicyViolation, fmt.Sprintf("The cluster has %d partitions; %d more would be over cluster.max.partitions, which is %d", has, more, most))
 	}
-	if more <= PartitionsPerRequestMax {
-		return protocol.Fault{}
-	}
-	return fault(protocol.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: %d, at most %d; ask in several requests", more, PartitionsPerRequestMax))
+	return protocol.Fault{}
 }
 
 // nameSet knows the names a new topic must not have.
@@ -95,7 +96,7 @@ func (s *nameSet) check(name string) protocol.Fault {
 		return fault(protocol.InvalidRequest, "Duplicate topic name.")
 	}
 	if name == metadataTopic {
-		return fault(protocol.InvalidTopic, "Topic '"+name+"' is the metadata log and cannot be created")
+		return fault(protocol.InvalidRequest, "Creation of internal topic "+name+" is prohibited.")
 	}
 	if f := CheckTopicName(name); f.Failed() {
 		return f
@@ -157,10 +158,8 @@ func (d *decider) newSettings(configs []protocol.ConfigEntry) ([]protocol.Config
 
 // checkTopicSettings checks all settings a topic has or would have, alone and together.
 func (d *decider) checkTopicSettings(settings []protocol.ConfigEntry) protocol.Fault {
-	for _, e := range settings {
-		if err := config.ValidateTopic(e.Key, e.Value); err != nil {
-			return fault(protocol.InvalidConfig, err.Error())
-		}
+	if err := config.ValidateTopic(settings); err != nil {
+		return fault(protocol.InvalidConfig, err.Error())
 	}
 	if _, err := config.Resolve(d.values(), settings); err != nil {
 		return fault(protocol.InvalidConfig, err.Error())
@@ -211,7 +210,7 @@ func (d *decider) place(out *replicaSets, existing [][]protocol.NodeID, count, f
 	}
 	switch {
 	case len(nodes) < factor:
-		return impossible(fmt.Sprintf("The target replication factor of %d cannot be reached because only %d broker(s) are registered.", factor, len(nodes)))
+		return impossible(fmt.Sprintf("The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.", factor, len(nodes)))
 	case len(out.live) == 0:
 		return impossible("All brokers are currently fenced or in controlled shutdown.")
 	}

@@ -22,9 +22,9 @@ func CheckTopicName(name string) protocol.Fault {
 	case name == "." || name == "..":
 		reason = "'" + name + "' is not allowed"
 	case len(name) > topicNameMax:
-		reason = fmt.Sprintf("the length of %q is longer than the max allowed length %d", name[:topicNameMax]+"…", topicNameMax)
+		reason = fmt.Sprintf("the length of '%s' is longer than the max allowed length %d", name, topicNameMax)
 	case !legal(name):
-		reason = fmt.Sprintf("%q contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", name)
+		reason = fmt.Sprintf("'%s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", name)
 	default:
 		return protocol.Fault{}
 	}

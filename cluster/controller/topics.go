@@ -19,6 +19,11 @@ func (d *decider) deleteTopics(c *protocol.DeleteTopics) *protocol.TopicsDeleted
 		}
 	}
 	deleted := map[protocol.TopicID]bool{}
+	for _, ref := range c.Topics {
+		if t, ok := d.img.Topic(ref.Name); ok && byID[t.ID] > 0 {
+			byID[t.ID], deleted[t.ID] = 1, true // by its id and by its name: neither counts
+		}
+	}
 	for i, ref := range c.Topics {
 		row := &out.Topics[i]
 		row.Name, row.ID = ref.Name, ref.ID
@@ -39,7 +44,7 @@ func (d *decider) deleteTopics(c *protocol.DeleteTopics) *protocol.TopicsDeleted
 func (d *decider) deleteTopic(ref protocol.TopicRef, row *protocol.TopicResult, deleted map[protocol.TopicID]bool) {
 	t, ok := d.find(ref)
 	switch {
-	case !ok && ref.Name == "":
+	case !ok && !ref.ID.IsZero():
 		row.Fault = fault(protocol.UnknownTopicID, "This server does not host this topic ID.")
 	case !ok:
 		row.Fault = fault(protocol.UnknownTopicOrPartition, "This server does not host this topic-partition.")
@@ -75,7 +80,7 @@ func (d *decider) createPartitions(c *protocol.CreatePartitions) *protocol.Parti
 			total += max(0, int64(g.Count)-int64(t.NumPartitions()))
 		}
 	}
-	tooMany := d.tooManyPartitions(total)
+	tooMany := d.tooManyPartitions(total, "additional partitions")
 	for i := range c.Topics {
 		g, row := &c.Topics[i], &out.Topics[i]
 		row.Name = g.Name
@@ -84,8 +89,8 @@ func (d *decider) createPartitions(c *protocol.CreatePartitions) *protocol.Parti
 		case count[g.Name] > 1:
 			row.Fault = fault(protocol.InvalidRequest, "Duplicate topic name.")
 		case !ok:
-			row.Fault = fault(protocol.UnknownTopicOrPartition, "This server does not host this topic-partition.")
-		case sharded(g.Name):
+			row.Fault = fault(protocol.UnknownTopicOrPartition, "")
+		case sharded(g.Name) && g.Count > t.NumPartitions():
 			row.Fault = fault(protocol.InvalidPartitions, fmt.Sprintf("Topic %s keeps its number of partitions: it tells which coordinator an id belongs to.", g.Name))
 		case tooMany.Failed():
 			row.Fault = tooMany

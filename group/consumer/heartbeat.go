@@ -89,14 +89,18 @@ func (g *Group) validate(c *protocol.HeartbeatConsumer) protocol.Fault {
 		return invalid("the member id is empty")
 	case c.MemberEpoch == staticLeaveEpoch && c.InstanceID == "":
 		return invalid("only a static member, with an instance id, can leave for a while")
+	case c.MemberEpoch == joinEpoch && len(c.Owned) > 0 && c.RebalanceTimeout < 0:
+		return invalid(mustSayTimeout)
 	case c.MemberEpoch == joinEpoch && len(c.Owned) > 0:
-		return invalid("who joins must own no partitions")
-	case c.MemberEpoch == joinEpoch && (!c.OwnedSet || c.RebalanceTimeout < 0):
-		return fault(protocol.UnknownMemberID, "who joins must say its rebalance timeout, and that it owns no partitions")
+		return invalid(mustOwnNothing)
+	case c.MemberEpoch == joinEpoch && c.RebalanceTimeout < 0:
+		return fault(protocol.UnknownMemberID, mustSayTimeout)
+	case c.MemberEpoch == joinEpoch && !c.OwnedSet:
+		return fault(protocol.UnknownMemberID, mustOwnNothing)
 	case c.MemberEpoch == joinEpoch && !c.TopicsSet && !c.RegexSet:
-		return invalid("who joins must subscribe to topics by name or by regular expression")
+		return invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
 	case c.Assignor != "" && !slices.Contains(g.cfg.Assignors, c.Assignor):
-		return fault(protocol.UnsupportedAssignor, "assignor %q is not offered; these are: %s", c.Assignor, strings.Join(g.cfg.Assignors, ", "))
+		return fault(protocol.UnsupportedAssignor, "ServerAssignor %s is not supported. Supported assignors: %s.", c.Assignor, strings.Join(g.cfg.Assignors, ", "))
 	}
 	return protocol.Fault{}
 }
@@ -120,7 +124,7 @@ func (b *beat) identify() protocol.Fault {
 	g, c := b.g, b.c
 	joins := c.MemberEpoch == joinEpoch
 	if !joins && !g.exists {
-		return fault(protocol.GroupIDNotFound, "consumer group %q does not exist", g.id)
+		return fault(protocol.GroupIDNotFound, "Consumer group %s not found.", g.id)
 	}
 	b.known = g.members[c.MemberID]
 	var holder *member
@@ -132,17 +136,17 @@ func (b *beat) identify() protocol.Fault {
 	}
 	switch {
 	case c.InstanceID != "" && !joins && holder == nil:
-		return fault(protocol.UnknownMemberID, "no member has instance id %q", c.InstanceID)
+		return g.noInstance(c)
 	case c.InstanceID != "" && !joins && holder != b.known:
-		return fault(protocol.FencedInstanceID, "instance id %q is of another member now", c.InstanceID)
+		return fencedBy(holder, c)
 	case holder != nil && holder != b.known:
 		if holder.epoch != staticLeaveEpoch && holder.classic == nil {
-			return fault(protocol.UnreleasedInstanceID, "instance id %q is of member %s, which has not left", c.InstanceID, holder.id)
+			return fault(protocol.UnreleasedInstanceID, "Static member %s with instance id %s cannot join the group because the instance id is owned by %s member.", c.MemberID, c.InstanceID, holder.id)
 		}
 		b.replace(holder)
 		return protocol.Fault{}
 	case b.known == nil && !joins:
-		return fault(protocol.UnknownMemberID, "the group has no member %s", c.MemberID)
+		return g.noMember(c)
 	case b.known == nil:
 		b.before = member{id: b.memberID(), rebalanceTimeout: -1}
 		return protocol.Fault{}
@@ -167,7 +171,29 @@ func (b *beat) checkEpoch() protocol.Fault {
 	case epoch < m.epoch && epoch == m.previousEpoch && b.c.OwnedSet && m.assigned.hasAll(b.c.Owned):
 		return protocol.Fault{}
 	}
-	return fault(protocol.FencedMemberEpoch, "the member is at epoch %d, not %d: it must give up its partitions and join again", m.epoch, epoch)
+	than := "smaller"
+	if epoch > m.epoch {
+		than = "greater"
+	}
+	return fault(protocol.FencedMemberEpoch, "The consumer group member has a %s member epoch (%d) than the one known by the group coordinator (%d). The member must abandon all its partitions and rejoin.", than, epoch, m.epoch)
+}
+
+const (
+	mustOwnNothing = "TopicPartitions must be empty when (re-)joining."
+	mustSayTimeout = "RebalanceTimeoutMs must be provided in first request."
+)
+
+// noMember, noInstance and fencedBy refuse who is not, or no longer, a member.
+func (g *Group) noMember(c *protocol.HeartbeatConsumer) protocol.Fault {
+	return fault(protocol.UnknownMemberID, "Member %s is not a member of group %s.", c.MemberID, g.id)
+}
+
+func (g *Group) noInstance(c *protocol.HeartbeatConsumer) protocol.Fault {
+	return fault(protocol.UnknownMemberID, "Instance id %s is unknown.", c.InstanceID)
+}
+
+func fencedBy(holder *member, c *protocol.HeartbeatConsumer) protocol.Fault {
+	return fault(protocol.FencedInstanceID, "Static member %s with instance id %s was fenced by member %s.", c.MemberID, c.InstanceID, holder.id)
 }
 
 // memberID is the sender's, or a new one for clients that leave it to the broker (v0): a random UUID in Kafka's text form.

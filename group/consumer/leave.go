@@ -13,16 +13,16 @@ func (g *Group) leave(now step.Now, c *protocol.HeartbeatConsumer, out *step.Out
 	m := g.members[c.MemberID]
 	switch holder := g.static[c.InstanceID]; {
 	case !g.exists:
-		refuse(out, c, fault(protocol.GroupIDNotFound, "consumer group %q does not exist", g.id))
+		refuse(out, c, fault(protocol.GroupIDNotFound, "Group %s not found.", g.id))
 		return
 	case c.InstanceID == "" && m == nil:
-		refuse(out, c, fault(protocol.UnknownMemberID, "the group has no member %s", c.MemberID))
+		refuse(out, c, g.noMember(c))
 		return
 	case c.InstanceID != "" && holder == nil:
-		refuse(out, c, fault(protocol.UnknownMemberID, "no member has instance id %q", c.InstanceID))
+		refuse(out, c, g.noInstance(c))
 		return
 	case c.InstanceID != "" && holder != m:
-		refuse(out, c, fault(protocol.FencedInstanceID, "instance id %q is of another member now", c.InstanceID))
+		refuse(out, c, fencedBy(holder, c))
 		return
 	}
 	if c.MemberEpoch == staticLeaveEpoch {

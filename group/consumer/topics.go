@@ -2,10 +2,11 @@ package consumer
 
 import (
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"maps"
 	"math"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"time"
 
@@ -237,7 +238,11 @@ func (g *Group) validateRegex(expression string) protocol.Fault {
 		return protocol.Fault{}
 	}
 	if _, err := compile(expression); err != nil {
-		return protocol.Fault{Code: protocol.InvalidRegularExpression, Reason: fmt.Sprintf("%q is not a regular expression: %v", expression, err)}
+		reason := err.Error()
+		if syntactic := (*syntax.Error)(nil); errors.As(err, &syntactic) {
+			reason = syntactic.Code.String()
+		}
+		return fault(protocol.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", expression, reason)
 	}
 	return protocol.Fault{}
 }

@@ -428,7 +428,7 @@ func TestDescribeTransactions(t *testing.T) {
 	if got != want {
 		t.Errorf("%s", got)
 	}
-	if states[1].ErrorCode != int16(protocol.TransactionalIDNotFound) || states[1].TransactionalID != "none" || states[1].ProducerID != -1 || states[2].ErrorCode != int16(protocol.InvalidRequest) {
+	if states[1].ErrorCode != int16(protocol.TransactionalIDNotFound) || states[1].TransactionalID != "none" || states[1].ProducerID != 0 || states[2].ErrorCode != int16(protocol.InvalidRequest) {
 		t.Errorf("%+v", states[1:])
 	}
 }

@@ -103,7 +103,7 @@ func handleFetch(c *Call) {
 		return
 	}
 	fetches := &c.Conn.fetches
-	if r.sessionEpoch <= 0 { // full: -1 without session, 0 to open one
+	if r.sessionEpoch == 0 || r.sessionEpoch == -1 { // full: 0 to open a session, -1 without one
 		if set := fetches.sessions[r.sessionID]; set != nil {
 			fetches.end(c.Conn, set)
 		}
@@ -228,6 +228,9 @@ func (f *fetch) read(it *fetchItem, img *image.Image, got *fetched) fetchedPart 
 	row := fetchedPart{highWatermark: view.HighWatermark, lastStable: view.LastStableOffset, start: view.LogStartOffset}
 	if it.set.committed {
 		row.aborted = []abortedTxn{}
+	}
+	if it.lastFetchedEpoch > view.LeaderEpoch { // it read what was never here, or is gone
+		return f.failed(it, got, protocol.OffsetOutOfRange, at)
 	}
 	if diverged := divergence(it, view); diverged.known {
 		row.diverging, got.outcome = diverged, fetchedFailed

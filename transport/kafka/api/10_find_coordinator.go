@@ -1,6 +1,9 @@
 package api
 
 import (
+	"encoding/base64"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -50,6 +53,9 @@ func handleFindCoordinator(c *Call) {
 		all.left++
 		c.findCoordinator(req.CoordinatorType, key, func(id protocol.NodeID, code protocol.Code) {
 			found[i] = c.coordinatorRow(key, id, code)
+			if req.CoordinatorType < coordinatorGroup || req.CoordinatorType > coordinatorShare {
+				found[i].ErrorMessage = textOrNull(code.Text())
+			}
 			all.one()
 		})
 	}
@@ -65,7 +71,7 @@ func (c *Call) coordinatorsFound(found []kmsg.FindCoordinatorResponseCoordinator
 	}
 	f := &found[0]
 	out.ErrorCode, out.NodeID, out.Host, out.Port = f.ErrorCode, f.NodeID, f.Host, f.Port
-	message := protocol.Code(f.ErrorCode).Error() // "NONE" if there is none, as in Kafka
+	message := protocol.Code(f.ErrorCode).Text() // "NONE" if there is none, as in Kafka
 	out.ErrorMessage = &message
 	c.reply(out)
 }
@@ -74,7 +80,7 @@ func (c *Call) coordinatorsFound(found []kmsg.FindCoordinatorResponseCoordinator
 func (c *Call) findCoordinator(kind int8, key string, done func(protocol.NodeID, protocol.Code)) {
 	find := c.Conn.Coordinators.EnsureGroup
 	switch {
-	case kind == coordinatorShare && c.Version >= findCoordinatorSinceShare:
+	case kind == coordinatorShare && c.Version >= findCoordinatorSinceShare && sharePartition(key):
 		done(protocol.NoNode, coordinatorNotAvailable)
 		return
 	case kind != coordinatorGroup && kind != coordinatorTransaction || len(key) > groupIDMax:
@@ -87,6 +93,17 @@ func (c *Call) findCoordinator(kind int8, key string, done func(protocol.NodeID,
 	find(key, coordinatorWait, func(id protocol.NodeID, code protocol.Code) {
 		host.Post(func() { done(id, code) })
 	})
+}
+
+// sharePartition reports whether the key names one: GROUP:TOPIC-ID:PARTITION. Source: SharePartitionKey.validate.
+func sharePartition(key string) bool {
+	parts := strings.Split(key, ":")
+	if len(parts) < 3 {
+		return false
+	}
+	id, err := base64.RawURLEncoding.DecodeString(parts[len(parts)-2])
+	_, notNumber := strconv.ParseInt(parts[len(parts)-1], 10, 32)
+	return err == nil && len(id) == len(protocol.TopicID{}) && notNumber == nil
 }
 
 func (c *Call) coordinatorRow(key string, id protocol.NodeID, code protocol.Code) kmsg.FindCoordinatorResponseCoordinator {

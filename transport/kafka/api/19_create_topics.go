@@ -66,7 +66,7 @@ func handleCreateTopics(c *Call) {
 	})
 }
 
-var duplicateTopic = protocol.Fault{Code: protocol.InvalidRequest, Reason: "Found multiple entries for this topic."}
+var duplicateTopic = protocol.Fault{Code: protocol.InvalidRequest, Reason: "Duplicate topic name."}
 
 // repeated maps the names that come more than once to where they come first.
 func repeated(names []string) map[string]int {
@@ -112,6 +112,7 @@ func entry(key string, value *string) protocol.ConfigEntry {
 func (c *Call) createdRow(t *kmsg.CreateTopicsRequestTopic, r protocol.TopicResult) kmsg.CreateTopicsResponseTopic {
 	row := kmsg.NewCreateTopicsResponseTopic()
 	row.Topic, row.ErrorCode, row.ErrorMessage = t.Topic, c.failed(r.Code), messageOf(r.Fault)
+	row.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 	if r.Failed() {
 		return row
 	}
@@ -120,7 +121,6 @@ func (c *Call) createdRow(t *kmsg.CreateTopicsRequestTopic, r protocol.TopicResu
 	if made, ok := c.Conn.Images.Load().TopicByID(r.ID); ok {
 		overrides = made.Config
 	}
-	row.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 	for _, e := range config.DescribeTopic(c.Conn.values(), overrides, nil) {
 		row.Configs = append(row.Configs, kmsg.CreateTopicsResponseTopicConfig{
 			Name: e.Name, Value: shown(e.Value, e.Null), ReadOnly: e.ReadOnly, Source: int8(e.Source), IsSensitive: e.Sensitive,
@@ -132,7 +132,7 @@ func (c *Call) createdRow(t *kmsg.CreateTopicsRequestTopic, r protocol.TopicResu
 // messageOf is what a response says for people: the reason or, if none is given, what the code means. Null on success.
 func messageOf(f protocol.Fault) *string {
 	if f.Failed() && f.Reason == "" {
-		return textOrNull(f.Code.Error())
+		return textOrNull(f.Code.Text())
 	}
 	return textOrNull(f.Reason)
 }

@@ -55,7 +55,11 @@ func handleDeleteTopics(c *Call) {
 			if deleted != nil && i < len(deleted.Topics) {
 				result = deleted.Topics[i]
 			}
-			out.Topics = append(out.Topics, c.deletedRow(result, textOrNull(result.Name)))
+			name := textOrNull(result.Name)
+			if name == nil && ref.ID.IsZero() {
+				name = new(string)
+			}
+			out.Topics = append(out.Topics, c.deletedRow(result, name))
 		}
 		c.reply(out)
 	})

@@ -54,11 +54,18 @@ func handleTxnOffsetCommit(c *Call) {
 		c.reply(out)
 	}
 	for i := range cmd.Offsets {
+		if req.Group == "" {
+			break
+		}
 		if cmd.Offsets[i].Code == protocol.None {
 			to, code := c.Conn.Coordinators.Group(req.Group)
 			c.askCoordinator(to, code, cmd, done)
 			return
 		}
+	}
+	if req.Group == "" {
+		done(cmd.Failed(protocol.InvalidGroupID))
+		return
 	}
 	done(cmd.Failed(protocol.None)) // nothing to commit
 }

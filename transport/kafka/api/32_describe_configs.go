@@ -7,6 +7,7 @@ import (
 
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/cluster/config"
+	"github.com/troupe-broker/troupe/cluster/controller"
 	"github.com/troupe-broker/troupe/cluster/image"
 )
 
@@ -46,6 +47,9 @@ func handleDescribeConfigs(c *Call) {
 		row := kmsg.NewDescribeConfigsResponseResource()
 		row.ResourceType, row.ResourceName = r.ResourceType, r.ResourceName
 		row.ErrorCode, row.ErrorMessage = c.failed(fault.Code), messageOrEmpty(fault)
+		if fault.Code == protocol.UnknownTopicOrPartition {
+			row.ErrorMessage = new(string)
+		}
 		row.Configs = make([]kmsg.DescribeConfigsResponseResourceConfig, 0, len(entries))
 		for j := range entries {
 			row.Configs = append(row.Configs, configRow(&entries[j], req))
@@ -84,13 +88,13 @@ func (s *Server) describe(kind protocol.ResourceType, name string, keys []string
 	case kind == protocol.ResourceBrokerLogger:
 		return s.describeLoggers(name, keys)
 	case kind != protocol.ResourceBroker:
-		return invalid("Unsupported resource type: " + strconv.Itoa(int(kind)) + "; topics (2), brokers (4), broker loggers (8) and groups (32) are")
+		return invalid("")
 	case name == "":
 		return config.DescribeBrokerDefaults(s.values(), keys), protocol.Fault{}
 	}
 	id, err := strconv.ParseInt(name, 10, 32)
 	if err != nil {
-		return invalid("Broker id must be an integer, but it is: " + strconv.Quote(name))
+		return invalid("Broker id must be an integer, but it is: " + name)
 	}
 	if protocol.NodeID(id) != s.NodeID {
 		return invalid("Unexpected broker id, expected " + strconv.Itoa(int(s.NodeID)) + " or empty string, but received " + name)
@@ -99,8 +103,8 @@ func (s *Server) describe(kind protocol.ResourceType, name string, keys []string
 }
 
 func (s *Server) describeTopic(img *image.Image, name string, keys []string) ([]config.Entry, protocol.Fault) {
-	if !validTopicName(name) {
-		return nil, protocol.Fault{Code: protocol.InvalidTopic}
+	if f := controller.CheckTopicName(name); f.Failed() {
+		return nil, f
 	}
 	t, ok := img.Topic(name)
 	if !ok {

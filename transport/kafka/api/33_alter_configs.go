@@ -67,7 +67,7 @@ func (c *Call) alter(cmd *protocol.AlterConfigs, done func([]protocol.ResourceRe
 	var places []int
 	for i, r := range cmd.Resources {
 		results[i] = protocol.ResourceResult{Type: r.Type, Name: r.Name}
-		if results[i].Reason = badAlteration(r, cmd.Replace, times[id{r.Type, r.Name}]); results[i].Reason != "" {
+		if results[i].Reason = c.badAlteration(r, cmd.Replace, times[id{r.Type, r.Name}]); results[i].Reason != "" {
 			results[i].Code = protocol.InvalidRequest
 			continue
 		}
@@ -95,26 +95,29 @@ func (c *Call) alter(cmd *protocol.AlterConfigs, done func([]protocol.ResourceRe
 }
 
 // badAlteration is what is wrong with a change before anybody looks at its keys.
-func badAlteration(r protocol.AlterResource, replace bool, times int) string {
+func (c *Call) badAlteration(r protocol.AlterResource, replace bool, times int) string {
 	if times > 1 {
 		return "Each resource must appear at most once."
 	}
 	switch r.Type {
 	case protocol.ResourceTopic:
+		if r.Name == "" {
+			return "Default topic resources are not allowed."
+		}
 	case protocol.ResourceBrokerLogger:
 		if replace {
 			return "Unknown resource type " + strconv.Itoa(int(r.Type))
 		}
 	case protocol.ResourceBroker:
-		if _, err := strconv.ParseInt(r.Name, 10, 32); err != nil && r.Name != "" {
-			return "Broker id must be an integer, but it is: " + strconv.Quote(r.Name)
+		if reason := c.Conn.otherBroker(r.Name); reason != "" {
+			return reason
 		}
 	case protocol.ResourceGroup:
 		if r.Name == "" {
 			return "Default group resources are not allowed."
 		}
 	default:
-		return "Unsupported resource type: " + strconv.Itoa(int(r.Type)) + "; topics (2), brokers (4), broker loggers (8) and groups (32) are"
+		return "Unknown resource type " + strconv.Itoa(int(r.Type))
 	}
 	seen := map[string]bool{}
 	for _, op := range r.Ops {
@@ -124,9 +127,25 @@ func badAlteration(r protocol.AlterResource, replace bool, times int) string {
 		case op.Null && op.Op != protocol.ConfigDelete:
 			return "Null value not supported for : " + op.Key
 		case seen[op.Key]:
-			return "Error due to duplicate config keys: " + op.Key
+			return "Error due to duplicate config keys"
 		}
 		seen[op.Key] = true
+	}
+	return ""
+}
+
+// otherBroker says why a broker's settings are not changed here: the name is not the id of this one, nor that of the defaults of all.
+// Source: ConfigAdminManager.preprocess.
+func (s *Server) otherBroker(name string) string {
+	if name == "" {
+		return ""
+	}
+	id, err := strconv.ParseInt(name, 10, 32)
+	switch {
+	case err != nil:
+		return "Node id must be an integer, but it is: " + name
+	case protocol.NodeID(id) != s.NodeID:
+		return "Unexpected broker id, expected " + strconv.Itoa(int(s.NodeID)) + ", but received " + strconv.FormatInt(id, 10)
 	}
 	return ""
 }

@@ -61,6 +61,6 @@ func handleCreatePartitions(c *Call) {
 
 func (c *Call) grownRow(name string, f protocol.Fault) kmsg.CreatePartitionsResponseTopic {
 	row := kmsg.NewCreatePartitionsResponseTopic()
-	row.Topic, row.ErrorCode, row.ErrorMessage = name, c.failed(f.Code), messageOf(f)
+	row.Topic, row.ErrorCode, row.ErrorMessage = name, c.failed(f.Code), textOrNull(f.Reason)
 	return row
 }

@@ -12,7 +12,7 @@ import (
 //
 // Behaviour:
 //   - A partition has one replica, which leads it or is offline: no election is needed, or there is nobody else to elect. So nothing is
-//     ever done. For all partitions (null topics) the answer lists only those that are offline.
+//     ever done. For all partitions (null topics) the answer lists all topics, and of their partitions those that are offline.
 //
 // Version history:
 //   - v1: unclean elections, an error of the whole answer (KIP-460); v2: flexible
@@ -38,6 +38,7 @@ func handleElectLeaders(c *Call) {
 	switch {
 	case c.Version >= 1 && req.ElectionType != electPreferred && req.ElectionType != electUnclean:
 		out.ErrorCode = c.failed(protocol.InvalidRequest)
+		out.Topics = unelected(req, c.failed(protocol.InvalidRequest), "Unknown election type "+strconv.Itoa(int(req.ElectionType)))
 	case req.Topics == nil:
 		out.Topics = c.offline(req.ElectionType)
 	default:
@@ -80,7 +81,20 @@ func (s *Server) election(name string, id protocol.TopicID, number int32, kind i
 	return protocol.Fault{Code: preferredLeaderUnavailable}
 }
 
-// offline are the partitions without a leader, of all topics.
+// unelected are rows for everything a request names, with a code and the reason.
+func unelected(req *kmsg.ElectLeadersRequest, code int16, reason string) []kmsg.ElectLeadersResponseTopic {
+	out := []kmsg.ElectLeadersResponseTopic{}
+	for _, t := range req.Topics {
+		row := kmsg.ElectLeadersResponseTopic{Topic: t.Topic}
+		for _, number := range t.Partitions {
+			row.Partitions = append(row.Partitions, kmsg.ElectLeadersResponseTopicPartition{Partition: number, ErrorCode: code, ErrorMessage: &reason})
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// offline are all topics, with their partitions without a leader.
 func (c *Call) offline(kind int8) []kmsg.ElectLeadersResponseTopic {
 	out := []kmsg.ElectLeadersResponseTopic{}
 	for t := range c.Conn.Images.Load().EachTopic {
@@ -90,9 +104,7 @@ func (c *Call) offline(kind int8) []kmsg.ElectLeadersResponseTopic {
 				ask.Partitions = append(ask.Partitions, number)
 			}
 		}
-		if len(ask.Partitions) > 0 {
-			out = append(out, c.elected(ask, kind))
-		}
+		out = append(out, c.elected(ask, kind))
 	}
 	return out
 }

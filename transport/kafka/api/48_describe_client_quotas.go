@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -31,7 +32,7 @@ func handleDescribeClientQuotas(c *Call) {
 		return
 	}
 	out := kmsg.NewPtrDescribeClientQuotasResponse()
-	out.Entries = []kmsg.DescribeClientQuotasResponseEntry{}
+	out.ErrorMessage, out.Entries = new(string), []kmsg.DescribeClientQuotasResponseEntry{}
 	if fault := quotaFilterFault(req.Components); fault.Failed() {
 		out.ErrorCode, out.ErrorMessage, out.Entries = c.failed(fault.Code), messageOf(fault), nil
 	}
@@ -58,9 +59,9 @@ func quotaFilterFault(components []kmsg.DescribeClientQuotasRequestComponent) pr
 		case m.MatchType == kmsg.QuotasMatchTypeAny && m.Match != nil:
 			return invalid("Request specified MATCH_TYPE_SPECIFIED, but also specified a match string.")
 		case m.MatchType < 0 || m.MatchType > quotaMatchMax:
-			return invalid("Unknown match type " + m.MatchType.String())
+			return invalid("Unknown match type " + strconv.Itoa(int(m.MatchType)))
 		case !slices.Contains(quotaEntities, m.EntityType):
-			return protocol.Fault{Code: protocol.UnsupportedVersion, Reason: "Custom entity type " + quoted(m.EntityType) + " not supported"}
+			return protocol.Fault{Code: protocol.UnsupportedVersion, Reason: "Unsupported entity type " + m.EntityType}
 		}
 		seen = append(seen, m.EntityType)
 	}

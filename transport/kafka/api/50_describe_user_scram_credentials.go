@@ -32,9 +32,10 @@ func handleDescribeUserScramCredentials(c *Call) {
 		users = img.ScramUsers()
 	}
 	out := kmsg.NewPtrDescribeUserSCRAMCredentialsResponse()
+	out.ErrorMessage = new(string)
 	for _, user := range users {
 		row := kmsg.NewDescribeUserSCRAMCredentialsResponseResult()
-		row.User = user
+		row.User, row.ErrorMessage = user, new(string)
 		for _, m := range []protocol.ScramMechanism{protocol.ScramSHA256, protocol.ScramSHA512} {
 			if found, ok := img.Scram(m, user); ok && times[user] < 2 {
 				row.CredentialInfos = append(row.CredentialInfos, kmsg.DescribeUserSCRAMCredentialsResponseResultCredentialInfo{Mechanism: int8(m), Iterations: found.Iterations})

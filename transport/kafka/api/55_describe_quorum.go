@@ -26,6 +26,7 @@ func handleDescribeQuorum(c *Call) {
 		return
 	}
 	out := kmsg.NewPtrDescribeQuorumResponse()
+	out.ErrorMessage = new(string)
 	if !asksMetadata(req) {
 		out.Topics = c.noQuorum(req)
 		c.reply(out)
@@ -35,7 +36,7 @@ func handleDescribeQuorum(c *Call) {
 		m, ok := reply.(*protocol.QuorumDescribed)
 		switch {
 		case !ok:
-			out.ErrorCode, out.ErrorMessage = c.failed(code), textOrNull(code.Error())
+			out.ErrorCode, out.ErrorMessage = c.failed(code), textOrNull(code.Text())
 		case m.Failed():
 			out.ErrorCode, out.ErrorMessage = c.failed(m.Code), messageOf(m.Fault)
 		default:
@@ -66,7 +67,7 @@ func (c *Call) noQuorum(req *kmsg.DescribeQuorumRequest) (out []kmsg.DescribeQuo
 
 func (c *Call) quorum(out *kmsg.DescribeQuorumResponse, m *protocol.QuorumDescribed) {
 	part := kmsg.NewDescribeQuorumResponseTopicPartition()
-	part.LeaderID, part.LeaderEpoch, part.HighWatermark = int32(m.Leader), m.Epoch, m.HighWatermark
+	part.LeaderID, part.LeaderEpoch, part.HighWatermark, part.ErrorMessage = int32(m.Leader), m.Epoch, m.HighWatermark, new(string)
 	now := c.Conn.Clock.Now().UnixMilli()
 	img := c.Conn.Images.Load()
 	for _, v := range m.Voters {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strconv"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
@@ -33,7 +35,7 @@ func handleDescribeCluster(c *Call) {
 	img := c.Conn.Images.Load()
 	out := kmsg.NewPtrDescribeClusterResponse()
 	if c.Version >= 1 && req.EndpointType != endpointBrokers {
-		fault := protocol.Fault{Code: unsupportedEndpointType}
+		fault := protocol.Fault{Code: unsupportedEndpointType, Reason: "Unsupported endpoint type " + strconv.Itoa(int(req.EndpointType))}
 		if req.EndpointType == endpointControllers {
 			fault = protocol.Fault{Code: mismatchedEndpointType, Reason: "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"}
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
+	"github.com/troupe-broker/troupe/cluster/controller"
 )
 
 // DescribeProducers: v0. The producers that have state in a partition, for finding hanging transactions (KIP-664).
@@ -45,11 +46,16 @@ func (c *Call) producersOf(topic string, number int32, done func(kmsg.DescribePr
 		row.ErrorCode, row.ErrorMessage = c.failed(f.Code), messageOf(f)
 		done(row)
 	}
-	if !validTopicName(topic) {
-		fail(protocol.Fault{Code: protocol.InvalidTopic})
+	if f := controller.CheckTopicName(topic); f.Failed() {
+		fail(f)
 		return
 	}
 	h, code := c.Conn.leads(topic, number)
+	if t, ok := c.Conn.Images.Load().Topic(topic); ok && !hasPartition(t, number) {
+		row.ErrorCode = c.failed(code) // without a text, as in Kafka
+		done(row)
+		return
+	}
 	if code != protocol.None {
 		fail(protocol.Fault{Code: code})
 		return

@@ -29,8 +29,13 @@ func handleDescribeTransactions(c *Call) {
 			if !ok {
 				m, _ = cmd.Failed(protocol.CoordinatorNotAvailable).(*protocol.TransactionDescribed)
 			}
+			if m.Failed() {
+				out.TransactionStates[i] = kmsg.DescribeTransactionsResponseTransactionState{ErrorCode: c.failed(m.Code), TransactionalID: id}
+				all.one()
+				return
+			}
 			out.TransactionStates[i] = kmsg.DescribeTransactionsResponseTransactionState{
-				ErrorCode: c.failed(m.Code), TransactionalID: id, State: m.State, TimeoutMillis: int32(m.Timeout.Milliseconds()), StartTimestamp: m.Start,
+				TransactionalID: id, State: m.State, TimeoutMillis: int32(m.Timeout.Milliseconds()), StartTimestamp: m.Start,
 				ProducerID: int64(m.ProducerID), ProducerEpoch: int16(m.ProducerEpoch), Topics: describedTopics(m.Partitions),
 			}
 			all.one()

@@ -50,7 +50,7 @@ func (c *Call) consumerGroup(id string, m *protocol.GroupDescribed, operations b
 	row := kmsg.NewConsumerGroupDescribeResponseGroup()
 	row.Group = id
 	if m.Failed() {
-		row.ErrorCode, row.ErrorMessage = c.failed(m.Code), messageOf(m.Fault)
+		row.ErrorCode, row.ErrorMessage = c.failed(m.Code), textOrNull(m.Reason)
 		return row
 	}
 	row.State, row.Epoch, row.AssignmentEpoch, row.AssignorName = m.State, m.Epoch, m.AssignmentEpoch, m.Protocol
@@ -63,7 +63,7 @@ func (c *Call) consumerGroup(id string, m *protocol.GroupDescribed, operations b
 		member := kmsg.NewConsumerGroupDescribeResponseGroupMember()
 		member.MemberID, member.InstanceID, member.RackID, member.MemberEpoch = d.MemberID, textOrNull(d.InstanceID), textOrNull(d.Rack), d.MemberEpoch
 		member.ClientID, member.ClientHost = d.ClientID, d.ClientHost
-		member.SubscribedTopics, member.SubscribedTopicRegex = d.Topics, textOrNull(d.Regex)
+		member.SubscribedTopics, member.SubscribedTopicRegex = d.Topics, &d.Regex
 		member.Assignment, member.TargetAssignment = assignmentOf(img, d.Assigned), assignmentOf(img, d.Target)
 		if member.MemberType = memberConsumer; d.Classic {
 			member.MemberType = memberClassic

@@ -81,7 +81,7 @@ func (c *Call) describeNames(out *kmsg.DescribeTopicPartitionsResponse, img *ima
 		t, ok := img.Topic(name)
 		if !ok {
 			row := kmsg.NewDescribeTopicPartitionsResponseTopic()
-			row.Topic = &name
+			row.Topic, row.AuthorizedOperations = &name, topicOperations
 			code := protocol.UnknownTopicOrPartition
 			if !validTopicName(name) {
 				code = protocol.InvalidTopic

@@ -89,7 +89,7 @@ func (s *Server) checkLevel(op protocol.AlterOp) protocol.Fault {
 		return protocol.Fault{Code: protocol.InvalidRequest, Reason: "Removing the log level of the root logger is not allowed"}
 	case op.Op == protocol.ConfigSet && !slices.Contains(config.LogLevels, op.Value):
 		return protocol.Fault{Code: protocol.InvalidConfig, Reason: "Cannot set the log level of " + op.Key + " to " + op.Value +
-			" as it is not a supported log level. Valid log levels are " + strings.Join(config.LogLevels, ", ")}
+			" as it is not a supported log level. Valid log levels are " + strings.Join(slices.Sorted(slices.Values(config.LogLevels)), ", ")}
 	}
 	return protocol.Fault{}
 }

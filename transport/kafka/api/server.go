@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-broker/troupe/actors/env"
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/cluster/controller"
 	"github.com/troupe-broker/troupe/cluster/image"
 	"github.com/troupe-broker/troupe/partition"
 )
@@ -218,22 +219,8 @@ func isInternal(topic string) bool {
 		(topic == offsetsTopic || topic == transactionsTopic || topic == "__share_group_state")
 }
 
-// topicNameMax is the longest name of a topic, in bytes.
-const topicNameMax = 249
-
 // validTopicName reports whether a topic may have the name. Source: org.apache.kafka.common.internals.Topic.validate.
-func validTopicName(name string) bool {
-	if name == "" || name == "." || name == ".." || len(name) > topicNameMax {
-		return false
-	}
-	for i := range len(name) {
-		c := name[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
-			return false
-		}
-	}
-	return true
-}
+func validTopicName(name string) bool { return !controller.CheckTopicName(name).Failed() }
 
 // viewString is b as a string without copying it; valid while b is and nobody writes to it.
 func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
