@@ -6,6 +6,7 @@
 //	go run ./simulations/compat/suite -suite librdkafka -jobs 4
 //	go run ./simulations/compat/suite -suite franz-go-chaos -count 20                # a soak
 //	go run ./simulations/compat/suite -suite readers                                 # six libraries, every shape of answer
+//	go run ./simulations/compat/suite -suite answers -kafka DIR                       # the same questions to Apache Kafka beside it
 //	go run ./simulations/compat/suite -quick                                         # what `make test` runs
 //
 // A suite names what it needs of the machine, gets it ready, runs its own command and tells the result of each of its tests by name
@@ -17,6 +18,9 @@
 // writes the list anew and keeps the reasons.
 //
 // The score is printed as a Markdown table and, with -out DIR, written there as score.md and score.json.
+//
+// One suite, answers, is our own: it puts the same requests to troupe and to an Apache Kafka beside it, and compares the answers field by
+// field. -against kafka puts them to two of Apache Kafka, where nothing may differ: is the comparison itself right?
 //
 // Only loopback addresses are used; every process is started by this one and ended by it.
 package main

@@ -89,7 +89,8 @@ func parse(args []string) (*options, error) {
 
 // all are the suites there are, in the order they run.
 func all(o *options) []suite {
-	out := []suite{&javaSuite{jars: o.jars}, &appSuite{rest: o.loopback(3)}, &kgoSuite{door: o.saslDoor()}, &kgoChaosSuite{count: o.count}, &kcatSuite{}, &readerSuite{}}
+	out := []suite{&javaSuite{jars: o.jars}, &appSuite{rest: o.loopback(3)}, &kgoSuite{door: o.saslDoor()}, &kgoChaosSuite{count: o.count}, &kcatSuite{}, &readerSuite{},
+		&answerSuite{jars: o.jars, beside: [2]string{o.loopback(2), o.loopback(3)}, itself: o.against == "kafka"}}
 	for _, mode := range rdModes {
 		out = append(out, &rdSuite{mode: mode, jobs: o.jobs, jars: o.jars})
 	}

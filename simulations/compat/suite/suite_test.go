@@ -167,6 +167,10 @@ func TestEveryListNamesItsTests(t *testing.T) {
 			}
 		}
 	}
+	for _, q := range questions() {
+		suites["answers"] = append(suites["answers"], q.name)
+	}
+	suites["answers"] = append(suites["answers"], differencesTest)
 	for name, tests := range suites {
 		list, err := readExpected(name)
 		if err != nil {
@@ -196,7 +200,7 @@ func TestReadmeShowsTheLists(t *testing.T) {
 	}
 	rows := regexp.MustCompile(`(?m)^ *\| ([^|]+) \| (\d+) \| (\d+) \| (\d+) \|`).FindAllStringSubmatch(string(readme), -1)
 	suites := []string{"java", "java-apps", "franz-go", "franz-go-chaos", "librdkafka", "librdkafka-idempotent", "librdkafka-consumer", "librdkafka-noautocreate",
-		"librdkafka-sockem", "kcat", "readers"}
+		"librdkafka-sockem", "kcat", "readers", "answers"}
 	if len(rows) != len(suites) || len(suites) != len(suiteNames()) {
 		t.Fatalf("%d rows for %d suites", len(rows), len(suiteNames()))
 	}
