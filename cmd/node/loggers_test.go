@@ -130,7 +130,7 @@ func TestLevelsOfARunningBroker(t *testing.T) {
 		{"1", "group", kmsg.IncrementalAlterConfigOpDelete, nil, 0, ""},
 		{"1", "root", kmsg.IncrementalAlterConfigOpSet, value("INFO"), 0, ""},
 		{"1", "root", kmsg.IncrementalAlterConfigOpDelete, nil, 42, "Removing the log level of the root logger is not allowed"},
-		{"1", "root", kmsg.IncrementalAlterConfigOpSet, value("info"), 40, "Cannot set the log level of root to info as it is not a supported log level. Valid log levels are FATAL, ERROR, WARN, INFO, DEBUG, TRACE"},
+		{"1", "root", kmsg.IncrementalAlterConfigOpSet, value("info"), 40, "Cannot set the log level of root to info as it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN"},
 		{"1", "root", kmsg.IncrementalAlterConfigOpAppend, value("INFO"), 42, "APPEND operation is not allowed for the BROKER_LOGGER resource"},
 		{"1", "kafka", kmsg.IncrementalAlterConfigOpSet, value("INFO"), 40, "Logger kafka does not exist!"},
 		{"1", "kafka", kmsg.IncrementalAlterConfigOpDelete, nil, 40, "Logger kafka does not exist!"},
