@@ -118,6 +118,7 @@ func (a *replicaActor) flushed(ctx *actors.Context, m *flushed) {
 	if a.ending == failed {
 		return
 	}
+	removed := m.task.Removed()
 	err := a.log.Flushed(m.task, m.err)
 	switch {
 	case err == nil:
@@ -125,6 +126,10 @@ func (a *replicaActor) flushed(ctx *actors.Context, m *flushed) {
 		a.moved = true
 		a.goOnRemoving(ctx)
 	case isNoSpace(err):
+		if removed > 0 { // there is room now
+			a.flush(ctx)
+			break
+		}
 		ctx.Logger().Warn("flush put off, the disk is full", slog.String("partition", a.handle.Partition.String()), slog.Any("error", err))
 		a.flushAt = ctx.Mono() + flushRetry
 		a.arm(ctx, a.flushAt)

@@ -140,10 +140,8 @@ func (a *replicaActor) purged(ctx *actors.Context, start int64, failure error) {
 		}
 		p.answer(ctx, fault, low)
 	}
-	if a.config.Durability == protocol.DurabilityOS {
-		a.trim(ctx)
-	}
-	a.touch(ctx) // the files of dropped segments go with the next flush
+	a.goOnRemoving(ctx) // not with the next flush: on a full disk there may be none
+	a.touch(ctx)
 }
 
 // describeProducers lists the producers (KIP-664).

@@ -246,11 +246,14 @@ func (t *FlushTask) run() error {
 			return err
 		}
 	}
-	// Replacing the epoch checkpoint syncs the directory, with all files created before.
-	written := false
+	// Replacing the epoch checkpoint syncs the directory, with all files created before. A disk too full for it must not keep what is to be
+	// removed: the segments that remain are durable, and recovery finds their epochs in them.
+	written, refused := false, error(nil)
 	if t.epochsPending {
 		var err error
-		if written, err = t.log.writeEpochs(t.epochs, t.epochsVersion); err != nil {
+		if written, err = t.log.writeEpochs(t.epochs, t.epochsVersion); errors.Is(err, ErrNoSpace) {
+			refused = err
+		} else if err != nil {
 			return err
 		}
 	}
@@ -277,8 +280,11 @@ func (t *FlushTask) run() error {
 		}
 		t.removed++
 	}
-	return nil
+	return refused
 }
+
+// Removed is how many dropped segments the task took off the disk, also if it then failed.
+func (t *FlushTask) Removed() int { return t.removed }
 
 // install puts a replacement in place, unless a truncation did so already.
 func (t *FlushTask) install(r *Replacement) error {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -200,6 +201,65 @@ func TestReservedBlocksDoNotFillADisk(t *testing.T) {
 	if written < int64(50*len(fullValue(0))) {
 		t.Errorf("only %d bytes found", written)
 	}
+}
+
+// TestRetentionFreesAFullDisk: the space comes with the next look of retention, not with a flush or a checkpoint that may need some itself.
+func TestRetentionFreesAFullDisk(t *testing.T) {
+	v := newVolume(t, fullSize)
+	b, err := process.Start(v.subject(), filepath.Join(t.TempDir(), "out"), map[string]string{"log.segment.bytes": strconv.Itoa(1 << 20),
+		"log.retention.check.interval.ms": "500", "log.flush.offset.checkpoint.interval.ms": strconv.Itoa(int(time.Hour / time.Millisecond))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.Kill()
+		if t.Failed() {
+			t.Logf("the broker's log ends:\n%s", b.Tail())
+		}
+	})
+	v.fill(t, "room", 64<<10) // for the metadata log
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	w := &fullWriter{t: t, acked: map[int64]int{}}
+	w.untilRefused(ctx)
+	w.untilRefused(ctx)
+	if err := os.Remove(v.path("room")); err != nil {
+		t.Fatal(err)
+	}
+	retention := "4000000"
+	admin := kadm.NewClient(w.client())
+	if _, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.bytes", Value: &retention}}, "full"); err != nil {
+		t.Fatal(err)
+	}
+	v.fill(t, "crumbs", fullSize) // again there is no byte left
+	for began := time.Now(); v.free(t) < fullSize/2; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("%d bytes are free", v.free(t))
+		}
+	}
+	for range 20 {
+		if err := w.write(ctx); err != nil {
+			t.Fatalf("after retention made room: %v", err)
+		}
+	}
+	b.Kill()
+	if b, err = process.Start(v.subject(), filepath.Join(t.TempDir(), "again"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if start, err := kadm.NewClient(w.client()).ListStartOffsets(ctx, "full"); err != nil || start["full"][0].Offset == 0 {
+		t.Errorf("after kill -9 the log begins at %v: %v", start, err)
+	}
+	wantNoPanics(t, fullHTTP)
+}
+
+// free is how many bytes of the volume are.
+func (v *volume) free(t *testing.T) int64 {
+	t.Helper()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(v.path(""), &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Bavail) * st.Bsize
 }
 
 // freeOnceWaiting removes what fills the disk as soon as the broker says, behind the first so many bytes of its log, that it waits for that.
