@@ -122,7 +122,7 @@ func (b *Broker) sockets() {
 	b.SocketRequestMaxBytes = int(b.Int("socket.request.max.bytes"))
 	b.ConnectionsMaxIdle = b.Duration("connections.max.idle.ms")
 	b.MaxConnections = int(b.Int("max.connections"))
-	b.AddressLimits, _ = ParseAddressLimits(b.List("max.connections.per.ip.overrides")) // checked like any other
+	b.AddressLimits, _ = ParseAddressLimits(SplitList(b.String("max.connections.per.ip.overrides"))) // checked like any other
 	b.FetchMaxBytes = int(b.Int("fetch.max.bytes"))
 	b.FetchSessionSlots = int(b.Int("max.incremental.fetch.session.cache.slots"))
 }

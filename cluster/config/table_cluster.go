@@ -106,7 +106,7 @@ var brokerClusterKeys = []Key{
 		Doc: "Bytes of receive buffer of a follower's connection."},
 	{Name: "replica.socket.timeout.ms", Type: Int, Default: "30000",
 		Doc: "Milliseconds of socket timeout between brokers."},
-	{Name: "replica.selector.class", Type: Class, Null: true,
+	{Name: "replica.selector.class", Type: String, Null: true,
 		Doc: "Class that picks the replica a consumer reads from."},
 	{Name: "eligible.leader.replicas.enable", Type: Boolean, Default: "false",
 		Doc: "Switch of KIP-966 in its preview; since then the feature level eligible.leader.replicas.version."},

@@ -21,7 +21,7 @@ var brokerGroupKeys = []Key{
 		Doc: "Groups that a broker coordinates; whoever would found another one is refused with GROUP_MAX_SIZE_REACHED (no limit in Kafka)."},
 	{Name: "group.coordinator.max.member.bytes", Type: Long, Default: "134217728", Valid: atLeast(1), Update: ClusterWide, Enforced: true,
 		Doc: "Bytes that the members of all groups of a broker may say (subscriptions) and be given by their leaders (assignments); beyond it GROUP_MAX_SIZE_REACHED (no limit in Kafka)."},
-	{Name: "group.coordinator.append.linger.ms", Type: Int, Default: "5", Valid: atLeast(-1),
+	{Name: "group.coordinator.append.linger.ms", Type: Int, Default: "-1", Valid: atLeast(-1),
 		Doc: "Milliseconds the group coordinator collects writes."},
 	{Name: "group.coordinator.threads", Type: Int, Default: "4", Valid: atLeast(1),
 		Doc: "Threads of the group coordinator."},

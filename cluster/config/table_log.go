@@ -9,9 +9,9 @@ var (
 
 // brokerLogKeys are the defaults of topics and what concerns log directories. Source: ServerLogConfigs, CleanerConfig.
 var brokerLogKeys = []Key{
-	{Name: "log.dir", Type: String, Default: "troupe-data", Enforced: true,
+	{Name: "log.dir", Type: List, Default: "troupe-data", Enforced: true,
 		Doc: "The directory that holds the data if log.dirs is not set."},
-	{Name: "log.dirs", Type: String, Null: true, Enforced: true,
+	{Name: "log.dirs", Type: List, Null: true, Enforced: true,
 		Doc: "Directories that hold the data, separated by commas; log.dir if not set."},
 	{Name: "cordoned.log.dirs", Type: List, Default: "", Update: PerBroker,
 		Restricts: "every log directory gets new partitions; leave the directory out of log.dirs once it is empty",

@@ -2,9 +2,9 @@ package config
 
 // brokerNetworkKeys concern listeners, sockets and requests. Source: SocketServerConfigs, ServerConfigs; http.listener and logging.level are ours.
 var brokerNetworkKeys = []Key{
-	{Name: "listeners", Type: String, Default: "PLAINTEXT://:9092", Valid: endpoints, Update: PerBroker, Enforced: true,
+	{Name: "listeners", Type: List, Default: "PLAINTEXT://:9092", Valid: endpoints, Update: PerBroker, Enforced: true,
 		Doc: "Addresses to listen on, as NAME://host:port separated by commas; an empty host is every address."},
-	{Name: "advertised.listeners", Type: String, Null: true, Valid: endpoints, Update: PerBroker, Enforced: true,
+	{Name: "advertised.listeners", Type: List, Null: true, Valid: endpoints, Update: PerBroker, Enforced: true,
 		Doc: "Addresses told to clients, if they differ from listeners; without it a client is told the host of its listener or, if that names none, the address it reached the broker by."},
 	{Name: "listener.security.protocol.map", Type: String, Default: "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL", Update: PerBroker, Enforced: true,
 		Doc: "Which security protocol each listener name has; PLAINTEXT and SASL_PLAINTEXT are served."},
@@ -12,7 +12,7 @@ var brokerNetworkKeys = []Key{
 		Doc: "Address of health and metrics, for whoever reaches it, and of profiles, for this machine alone, as host:port; an empty host is every address, empty is none."},
 	{Name: "logging.level", Type: String, Default: "INFO", Valid: oneOfFold(LogLevels...), Enforced: true,
 		Doc: "From which level on the broker logs; read again at SIGHUP, while levels of single loggers are those of the entity type broker-loggers."},
-	{Name: "early.start.listeners", Type: String, Null: true,
+	{Name: "early.start.listeners", Type: List, Null: true,
 		Doc: "Listeners that open before the authorizer is ready."},
 	{Name: "inter.broker.listener.name", Type: String, Null: true,
 		Doc: "Listener by which brokers reach each other."},
@@ -36,7 +36,7 @@ var brokerNetworkKeys = []Key{
 		Doc: "Connections the broker holds at once."},
 	{Name: "max.connections.per.ip", Type: Int, Default: maxInt, Valid: atLeast(0), Update: ClusterWide, Enforced: true,
 		Doc: "Connections held at once from one address."},
-	{Name: "max.connections.per.ip.overrides", Type: List, Default: "", Valid: addressLimits, Update: ClusterWide, Enforced: true,
+	{Name: "max.connections.per.ip.overrides", Type: String, Default: "", Valid: addressLimits, Update: ClusterWide, Enforced: true,
 		Doc: "Exceptions from max.connections.per.ip, as address:number separated by commas; names of hosts are not taken."},
 	{Name: "max.connection.creation.rate", Type: Int, Default: maxInt, Valid: atLeast(0), Update: ClusterWide, Enforced: true,
 		Doc: "Connections accepted per second."},

@@ -114,7 +114,7 @@ var (
 		return err == nil
 	}}
 	addressLimits = Valid{Rule: "a list of address:number", ok: func(v value) bool {
-		_, err := ParseAddressLimits(v.list)
+		_, err := ParseAddressLimits(SplitList(v.text))
 		return err == nil
 	}}
 	address = Valid{Rule: "host:port, :port, or empty for none", ok: func(v value) bool {
