@@ -282,7 +282,7 @@ func abortedIn(view *partition.View, from, upTo int64) ([]abortedTxn, protocol.C
 func (f *fetch) failed(it *fetchItem, got *fetched, code protocol.Code, at leaderHint) fetchedPart {
 	got.outcome = fetchedFailed
 	row := failedPart(it.fetchTopicPartition, code)
-	if !it.set.committed {
+	if code != protocol.UnknownTopicOrPartition && code != protocol.UnknownTopicID { // null where there is a log, as in Kafka
 		row.aborted = nil
 	}
 	moved := code == protocol.NotLeaderOrFollower || code == protocol.FencedLeaderEpoch
