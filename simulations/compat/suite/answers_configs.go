@@ -63,6 +63,7 @@ func describeConfigQuestions() (out []question) {
 		situation{"illegal-topic", describe(false, false, nil, resource{ofTopic, "a b"})},
 		situation{"empty-topic", describe(false, false, nil, resource{ofTopic, ""})},
 		situation{"broker-keys", describe(true, false, []string{"log.retention.ms", "num.partitions", "node.id", "log.cleaner.threads", "message.max.bytes"}, broker)},
+		situation{"broker", describe(true, false, nil, broker)},
 		situation{"broker-unknown-key", describe(false, false, []string{"wishes"}, broker)},
 		situation{"default-broker", describe(false, false, nil, resource{ofBroker, ""})},
 		situation{"other-broker", describe(false, false, nil, resource{ofBroker, "7"})},

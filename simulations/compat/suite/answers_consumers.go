@@ -83,6 +83,23 @@ func consumerLives() []question {
 			a.ask(r)
 			a.ask(r)
 		}},
+		question{name: "ConsumerGroupHeartbeat/two-members", key: 68, ask: func(a *asker) {
+			id, epoch := a.joinedConsumer()
+			second := a.beating()
+			second.MemberID = "second"
+			joined := a.ask(second).(*kmsg.ConsumerGroupHeartbeatResponse)
+			first := a.beating()
+			first.MemberEpoch, first.SubscribedTopicNames, first.RebalanceTimeoutMillis = epoch, nil, -1
+			first.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: id, Partitions: []int32{0, 1}}}
+			a.ask(first) // is to give up one
+			first.Topics[0].Partitions = []int32{0}
+			a.ask(first) // has
+			second.MemberEpoch, second.SubscribedTopicNames, second.RebalanceTimeoutMillis, second.Topics = joined.MemberEpoch, nil, -1, nil
+			a.ask(second)
+			r := kmsg.NewPtrConsumerGroupDescribeRequest()
+			r.Groups = []string{a.named("g")}
+			a.ask(r)
+		}},
 		question{name: "ConsumerGroupHeartbeat/static", key: 68, ask: func(a *asker) {
 			a.topic(a.named("t"), 2)
 			r := a.beating()

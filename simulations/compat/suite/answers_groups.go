@@ -236,6 +236,8 @@ func joinQuestions() (out []question) {
 			a.ask(a.syncing(j.MemberID, j.Generation))
 			a.ask(a.joining(j.MemberID))
 		}},
+		question{name: "JoinGroup/two-members", key: 11, from: 4, ask: twoMembers},
+		question{name: "SyncGroup/two-members", key: 14, ask: twoMembers},
 		question{name: "JoinGroup/static-again", key: 11, from: 5, ask: func(a *asker) {
 			r := a.joining("")
 			r.InstanceID = kmsg.StringPtr("i")
@@ -250,6 +252,51 @@ func joinQuestions() (out []question) {
 			r.MemberID = j.MemberID
 			a.ask(r)
 		}})
+}
+
+// heartbeatOf is that of a member of the question's group.
+func (a *asker) heartbeatOf(member string, generation int32) *kmsg.HeartbeatRequest {
+	r := kmsg.NewPtrHeartbeatRequest()
+	r.Group, r.MemberID, r.Generation = a.named("g"), member, generation
+	return r
+}
+
+// rebalancing waits until the group shares its partitions anew.
+func (a *asker) rebalancing(member string, generation int32) {
+	a.until("a rebalance", func() bool {
+		return a.do(a.heartbeatOf(member, generation)).(*kmsg.HeartbeatResponse).ErrorCode == rebalanceInProgress
+	})
+}
+
+const rebalanceInProgress = 27
+
+// twoMembers are a leader and a follower: the second joins, the first comes again, both are given what is theirs, the second leaves.
+func twoMembers(a *asker) {
+	first, generation := a.joined()
+	other := a.second()
+	offered := a.do(a.joining("")).(*kmsg.JoinGroupResponse).MemberID
+	joins := a.begin(other, a.joining(offered))
+	a.rebalancing(first, generation)
+	a.ask(a.heartbeatOf(first, generation))
+	generation = a.ask(a.joining(first)).(*kmsg.JoinGroupResponse).Generation
+	follower := joins().(*kmsg.JoinGroupResponse)
+	a.ask(a.committing(a.named("g"), "nowhere", unknownID, 0, 1))
+	s := a.syncing(follower.MemberID, generation)
+	s.GroupAssignment = nil
+	syncs := a.begin(other, s)
+	s = a.syncing(first, generation)
+	s.GroupAssignment = append(s.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: follower.MemberID, MemberAssignment: []byte("the follower's")})
+	a.ask(s)
+	syncs()
+	described := kmsg.NewPtrDescribeGroupsRequest()
+	described.Groups = []string{a.named("g")}
+	a.ask(described)
+	l := kmsg.NewPtrLeaveGroupRequest()
+	l.Group, l.MemberID, l.Members = a.named("g"), follower.MemberID, []kmsg.LeaveGroupRequestMember{{MemberID: follower.MemberID}}
+	a.ask(l)
+	a.rebalancing(first, generation)
+	a.ask(described)
+	a.ask(a.joining(first))
 }
 
 func memberQuestions() (out []question) {

@@ -49,6 +49,7 @@ func logQuestions() (out []question) {
 	out = append(out, produceQuestions()...)
 	out = append(out, listOffsetQuestions()...)
 	out = append(out, deleteRecordQuestions()...)
+	out = append(out, passingQuestions()...)
 	return append(out, logDirQuestions()...)
 }
 
@@ -86,6 +87,7 @@ func produceQuestions() (out []question) {
 			r.Topics[0].Partitions = nil
 			return r
 		}}))
+	out = append(out, recordQuestions()...)
 	out = append(out, question{name: "Produce/before-version-3", key: 0, to: 2, ask: func(a *asker) { a.ask(produce(-1, 0, plainBatch("one"))(a)) }},
 		question{name: "Produce/null-records", key: 0, from: 13, ask: func(a *asker) { a.ask(produce(-1, 0, nil)(a)) }})
 	return append(out, question{name: "Produce/sequences", key: 0, from: 3, ask: func(a *asker) {
@@ -97,6 +99,120 @@ func produceQuestions() (out []question) {
 		describe.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: a.named("t"), Partitions: []int32{0}}}
 		a.ask(describe)
 	}})
+}
+
+// recordQuestions are about records that a topic does not take.
+func recordQuestions() []question {
+	to := func(batch []byte, configs ...string) func(*asker) kmsg.Request {
+		return func(a *asker) kmsg.Request {
+			return produceTo(a.named("t"), a.topic(a.named("t"), 1, configs...), 0, -1, batch)
+		}
+	}
+	keyless := func() []byte {
+		b := record.NewBuilder(record.Options{})
+		b.Append(batchTime, []byte("key"), []byte("one"), nil)
+		b.Append(batchTime, nil, []byte("two"), nil)
+		b.Append(batchTime, nil, []byte("three"), nil)
+		batch, _ := b.Build()
+		return batch
+	}
+	at := func(millis int64) []byte {
+		b := record.NewBuilder(record.Options{})
+		b.Append(millis, []byte("key"), []byte("one"), nil)
+		batch, _ := b.Build()
+		return batch
+	}
+	changed := func(change func(record.Batch)) []byte {
+		b := record.Batch(plainBatch("one", "two"))
+		change(b)
+		b.SealCRC()
+		return b
+	}
+	return since(3, about("Produce", 0,
+		situation{"keyless", to(keyless(), "cleanup.policy", "compact")}, situation{"far-ahead", to(at(4_102_444_800_000))},
+		situation{"long-ago", to(at(1), "message.timestamp.before.max.ms", "1000")}, situation{"negative-time", to(at(-1))},
+		situation{"append-time", to(plainBatch("one"), "message.timestamp.type", "LogAppendTime")},
+		situation{"transactional-without-id", to(batchOf(record.Options{ProducerID: 4711, Idempotent: true, Transactional: true}, "one"))},
+		situation{"base-offset", to(changed(func(b record.Batch) { b.SetBaseOffset(7) }))},
+		situation{"claims-append-time", to(changed(func(b record.Batch) { b.SetLogAppendTime(batchTime) }))},
+		situation{"too-few-records", to(changed(func(b record.Batch) { b[record.HeaderSize-1] = 1 }))},
+		situation{"zstd", to(batchOf(record.Options{Codec: record.Zstd}, "one"))}, situation{"unknown-codec", to(changed(func(b record.Batch) { b[22] |= 5 }))},
+		situation{"control", to(batchOf(record.Options{ProducerID: 4711, Idempotent: true, Transactional: true, Control: true}, "one"))},
+		situation{"internal", func(a *asker) kmsg.Request {
+			return produceTo("__consumer_offsets", a.idOf("__consumer_offsets"), 0, -1, plainBatch("one"))
+		}}))
+}
+
+// idOf asks for the id of a topic.
+func (a *asker) idOf(name string) (id [16]byte) {
+	key := a.key
+	defer func() { a.key = key }()
+	a.key = -1
+	r := kmsg.NewPtrMetadataRequest()
+	r.Topics = []kmsg.MetadataRequestTopic{{Topic: &name}}
+	for _, t := range a.do(r).(*kmsg.MetadataResponse).Topics {
+		id = t.TopicID
+		a.names.know(id, name)
+	}
+	return id
+}
+
+// passingQuestions are about what is gone, or has become more.
+func passingQuestions() []question {
+	ask := func(a *asker, topic string, id [16]byte) {
+		list := kmsg.NewPtrListOffsetsRequest()
+		list.ReplicaID = -1
+		list.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{{CurrentLeaderEpoch: -1, Timestamp: -2}}}}
+		a.ask(list)
+		a.ask(committedFetch(topic, id))
+		a.ask(produceTo(topic, id, 0, -1, plainBatch("more")))
+		m := kmsg.NewPtrMetadataRequest()
+		m.Topics = []kmsg.MetadataRequestTopic{{Topic: &topic}}
+		a.ask(m)
+		a.ask(a.offsetsOf(a.named("g"), topic, id, 0, 3))
+		a.ask(a.committing(a.named("g"), topic, id, 3, 9))
+	}
+	return []question{
+		{name: "DeleteRecords/then", key: 21, ask: func(a *asker) {
+			id := a.filled(a.named("t"))
+			r := kmsg.NewPtrDeleteRecordsRequest()
+			r.TimeoutMillis = 30_000
+			r.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: a.named("t"), Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: 3}}}}
+			a.ask(r)
+			ask(a, a.named("t"), id)
+		}},
+		{name: "DeleteTopics/then", key: 20, ask: func(a *asker) {
+			id := a.committed(a.named("g"), a.named("t"))
+			r := kmsg.NewPtrDeleteTopicsRequest()
+			r.TimeoutMillis, r.TopicNames = 30_000, []string{a.named("t")}
+			r.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: &r.TopicNames[0]}}
+			a.ask(r)
+			a.settle()
+			ask(a, a.named("t"), id)
+		}},
+		{name: "DeleteTopics/then-anew", key: 20, ask: func(a *asker) {
+			old := a.committed(a.named("g"), a.named("t"))
+			r := kmsg.NewPtrDeleteTopicsRequest()
+			r.TimeoutMillis, r.TopicNames = 30_000, []string{a.named("t")}
+			r.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: &r.TopicNames[0]}}
+			a.do(r)
+			a.settle()
+			id := a.topic(a.named("t"), 1)
+			a.names.know(old, "the old topic")
+			ask(a, a.named("t"), old)
+			ask(a, a.named("t"), id)
+		}},
+		{name: "CreatePartitions/then", key: 37, ask: func(a *asker) {
+			id := a.filled(a.named("t"))
+			r := kmsg.NewPtrCreatePartitionsRequest()
+			r.TimeoutMillis = 30_000
+			r.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: a.named("t"), Count: 4}}
+			a.ask(r)
+			a.settle()
+			a.serving(a.named("t"), 4)
+			ask(a, a.named("t"), id)
+		}},
+	}
 }
 
 func listOffsetQuestions() (out []question) {

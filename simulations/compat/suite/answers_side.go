@@ -138,11 +138,35 @@ func (a *asker) versionOf(req kmsg.Request) int16 {
 
 // ask sends a request whose answer is compared. Where there is none it returns an empty one.
 func (a *asker) ask(req kmsg.Request) kmsg.Response {
-	what := kmsg.NameForKey(req.Key())
 	if a.failed != nil {
 		return req.ResponseKind()
 	}
 	resp, err := a.send(req, a.versionOf(req))
+	return a.record(req, resp, err)
+}
+
+// begin sends a request whose answer may be long in coming by a connection of its own. The answer is compared where it is waited for.
+func (a *asker) begin(by *side, req kmsg.Request) (wait func() kmsg.Response) {
+	type answer struct {
+		resp kmsg.Response
+		err  error
+	}
+	version, done := a.versionOf(req), make(chan answer, 1)
+	go func() {
+		resp, err := by.send(req, version)
+		done <- answer{resp, err}
+	}()
+	return func() kmsg.Response {
+		got := <-done
+		return a.record(req, got.resp, got.err)
+	}
+}
+
+// second is the same broker by another connection.
+func (s *side) second() *side { return &side{target: s.target, served: s.served, cluster: s.cluster} }
+
+func (a *asker) record(req kmsg.Request, resp kmsg.Response, err error) kmsg.Response {
+	what := kmsg.NameForKey(req.Key())
 	if err != nil {
 		a.said = append(a.said, said{what, []leaf{{"", err.Error()}}})
 		return req.ResponseKind()

@@ -189,6 +189,49 @@ func endQuestions() (out []question) {
 		r.Commit = false
 		a.ask(r)
 	}})
+	out = append(out, question{name: "InitProducerId/in-transaction", key: 22, ask: func(a *asker) {
+		id := a.topic(a.named("t"), 1)
+		p := a.open(a.named("t"))
+		a.do(produceTo(a.named("t"), id, 0, -1, p.transactional(0, "one")))
+		again := initialising(p.name)
+		a.until("the transaction is aborted", func() bool {
+			got := a.do(again).(*kmsg.InitProducerIDResponse)
+			return got.ErrorCode == 0
+		})
+		a.ask(again)
+		late := produceTo(a.named("t"), id, 0, -1, p.transactional(1, "two"))
+		late.TransactionID = &p.name
+		a.ask(late)
+		a.ask(p.ending(true))
+		add := p.adding(a.named("t"), 0)
+		a.ask(add)
+		a.ask(committedFetch(a.named("t"), id))
+	}})
+	out = append(out, endedQuestions()...)
+	return append(out, markerQuestions()...)
+}
+
+func markerQuestions() []question {
+	marker := func(change func(*kmsg.WriteTxnMarkersRequestMarker)) func(*asker) kmsg.Request {
+		return func(a *asker) kmsg.Request {
+			a.topic(a.named("t"), 1)
+			r := kmsg.NewPtrWriteTxnMarkersRequest()
+			m := kmsg.WriteTxnMarkersRequestMarker{ProducerID: 4711, Committed: false, Topics: []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: a.named("t"), Partitions: []int32{0}}}}
+			change(&m)
+			r.Markers = append(r.Markers, m)
+			return r
+		}
+	}
+	return about("WriteTxnMarkers", 27,
+		situation{"plain", marker(func(*kmsg.WriteTxnMarkersRequestMarker) {})},
+		situation{"unknown-partition", marker(func(m *kmsg.WriteTxnMarkersRequestMarker) { m.Topics[0].Partitions = []int32{0, 9} })},
+		situation{"unknown-topic", marker(func(m *kmsg.WriteTxnMarkersRequestMarker) { m.Topics[0].Topic = "nowhere" })},
+		situation{"no-topics", marker(func(m *kmsg.WriteTxnMarkersRequestMarker) { m.Topics = nil })},
+		situation{"nothing", func(*asker) kmsg.Request { return kmsg.NewPtrWriteTxnMarkersRequest() }})
+}
+
+// endedQuestions are about what readers of committed records see of a transaction before and after its end.
+func endedQuestions() (out []question) {
 	for _, commit := range []bool{true, false} {
 		name := map[bool]string{true: "after-commit", false: "after-abort"}[commit]
 		out = append(out, question{name: "Fetch/" + name, key: 1, ask: func(a *asker) {
@@ -205,22 +248,7 @@ func endQuestions() (out []question) {
 			a.ask(list)
 		}})
 	}
-	marker := func(change func(*kmsg.WriteTxnMarkersRequestMarker)) func(*asker) kmsg.Request {
-		return func(a *asker) kmsg.Request {
-			a.topic(a.named("t"), 1)
-			r := kmsg.NewPtrWriteTxnMarkersRequest()
-			m := kmsg.WriteTxnMarkersRequestMarker{ProducerID: 4711, Committed: false, Topics: []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: a.named("t"), Partitions: []int32{0}}}}
-			change(&m)
-			r.Markers = append(r.Markers, m)
-			return r
-		}
-	}
-	return append(out, about("WriteTxnMarkers", 27,
-		situation{"plain", marker(func(*kmsg.WriteTxnMarkersRequestMarker) {})},
-		situation{"unknown-partition", marker(func(m *kmsg.WriteTxnMarkersRequestMarker) { m.Topics[0].Partitions = []int32{0, 9} })},
-		situation{"unknown-topic", marker(func(m *kmsg.WriteTxnMarkersRequestMarker) { m.Topics[0].Topic = "nowhere" })},
-		situation{"no-topics", marker(func(m *kmsg.WriteTxnMarkersRequestMarker) { m.Topics = nil })},
-		situation{"nothing", func(*asker) kmsg.Request { return kmsg.NewPtrWriteTxnMarkersRequest() }})...)
+	return out
 }
 
 // committedFetch reads partition 0 from its beginning, committed records alone.
