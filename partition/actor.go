@@ -305,5 +305,5 @@ func (a *replicaActor) fault() protocol.Fault {
 	return protocol.Fault{Code: v.Err, Reason: v.Reason}
 }
 
-// isNoSpace reports a refusal that leaves the log usable.
-func isNoSpace(err error) bool { return errors.Is(err, storage.ErrNoSpace) }
+// isRefusal reports a refusal that leaves the log usable.
+func isRefusal(err error) bool { return errors.Is(err, storage.ErrRefused) }

@@ -380,7 +380,7 @@ func TestDeletedRecordsLeaveTheirProducerBehind(t *testing.T) {
 // The log start moves when it is durable and not before. One that could not be written down stays where it was for a DeleteRecords,
 // which is refused; retention goes on, for it may be what makes space on the full disk.
 func TestLogStartMovesWhenItIsDurable(t *testing.T) {
-	full := fmt.Errorf("checkpoint: %w", storage.ErrNoSpace)
+	full := fmt.Errorf("checkpoint: %w", storage.ErrRefused)
 	fill := func(config protocol.LogConfig) (*stage, []actortest.Effect) {
 		s := newStage(t, config)
 		var effects []actortest.Effect
@@ -417,7 +417,7 @@ func TestFullDiskAtFlushIsTriedAgain(t *testing.T) {
 	s := newStage(t, diskConfig())
 	m, _ := s.message(1, producing{})
 	f := actortest.Take[*flush](t, s.turn(m))
-	effects := s.turn(&flushed{task: f.task, err: storage.ErrNoSpace})
+	effects := s.turn(&flushed{task: f.task, err: storage.ErrRefused})
 	if got := answers(effects); len(got) != 0 {
 		t.Fatalf("answered %+v", got)
 	}

@@ -301,7 +301,7 @@ func TestReplacementIsRefused(t *testing.T) {
 	t.Run("disk full", func(t *testing.T) {
 		s, m := stagedRound(t)
 		s.turn(m)
-		refused(t, s.turn(&snapshotSaved{err: fmt.Errorf("%w: x", storage.ErrNoSpace)}), false)
+		refused(t, s.turn(&snapshotSaved{err: fmt.Errorf("%w: x", storage.ErrRefused)}), false)
 		if s.actor.log.Err() != nil || s.actor.ending != serving {
 			t.Error("a full disk ended the partition")
 		}

@@ -283,7 +283,7 @@ func (f *flusher) startFrame(ctx *actors.Context) {
 // framed tells whoever was in the frame. What the journal could not take goes the other way.
 func (f *flusher) framed(ctx *actors.Context, m *framed) {
 	f.journal.Written(m.err)
-	if m.err != nil && !isNoSpace(m.err) {
+	if m.err != nil && !isRefusal(m.err) {
 		ctx.Logger().Warn("the flush journal could not be written; flushes take longer", slog.String("dir", f.dir), slog.Any("error", m.err))
 	}
 	if f.observe != nil {
@@ -313,7 +313,7 @@ func (f *flusher) startDrain(ctx *actors.Context) {
 // drained goes on with the journal. If the segment files could not be synced nobody can say what of the logs is in them.
 func (f *flusher) drained(ctx *actors.Context, m *drained) {
 	switch {
-	case isNoSpace(m.err):
+	case isRefusal(m.err):
 		f.draining, f.drainFrom = false, ctx.Mono()+flushRetry
 	case m.err != nil:
 		f.draining = false
@@ -354,7 +354,7 @@ func (f *flusher) synced(ctx *actors.Context, m *syncedLogs) {
 	if f.observe != nil {
 		f.observe(Flush{Dir: f.dir, Logs: len(m.logs), All: m.all, Took: m.took, Err: m.err})
 	}
-	if m.err != nil && !isNoSpace(m.err) {
+	if m.err != nil && !isRefusal(m.err) {
 		if f.journal != nil {
 			f.journal.Keep(m.err)
 		}

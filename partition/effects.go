@@ -125,7 +125,7 @@ func (a *replicaActor) flushed(ctx *actors.Context, m *flushed) {
 		a.leader.Flushed(a.log.FlushedOffset())
 		a.moved = true
 		a.goOnRemoving(ctx)
-	case isNoSpace(err):
+	case isRefusal(err):
 		if removed > 0 { // there is room now
 			a.flush(ctx)
 			break
@@ -299,7 +299,7 @@ func (a *replicaActor) snapshotSaved(ctx *actors.Context, m *snapshotSaved) {
 	case a.ending == failed:
 	case m.err == nil:
 		a.snapshotAt = s.offset
-	case isNoSpace(m.err):
+	case isRefusal(m.err):
 		a.snapshotBytes += snapshotEvery // the next housekeep tries again
 		if a.ending == serving {
 			a.purged(ctx, s.offset, m.err)

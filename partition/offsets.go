@@ -68,7 +68,7 @@ func (a *replicaActor) retain(ctx *actors.Context) error {
 	switch {
 	case err == nil && start > a.log.StartOffset():
 		a.purges = append(a.purges, purge{before: start})
-	case err == nil, isNoSpace(err): // with a full disk the active segment is rolled another time
+	case err == nil, isRefusal(err): // with a full disk the active segment is rolled another time
 	case errors.Is(err, storage.ErrOffline):
 		return err
 	default:
@@ -111,7 +111,7 @@ func (a *replicaActor) startSaved(ctx *actors.Context, m *startSaved) {
 // purged ends the purges up to start. One that failed leaves the log start where it was, except that retention frees a full disk
 // although it cannot be written down: after a crash the log start may then come back.
 func (a *replicaActor) purged(ctx *actors.Context, start int64, failure error) {
-	fault, full := protocol.Fault{}, isNoSpace(failure)
+	fault, full := protocol.Fault{}, isRefusal(failure)
 	if failure != nil {
 		fault = protocol.Fault{Code: protocol.KafkaStorageError, Reason: failure.Error()}
 	}

@@ -203,7 +203,7 @@ func (a *replicaActor) append(t *turn) error {
 // unwritten answers a turn that could not be appended. A full disk is a refusal after which everything is as before; anything else
 // is the end of the log.
 func (a *replicaActor) unwritten(ctx *actors.Context, t *turn, err error) {
-	clean := isNoSpace(err) && a.log.EndOffset() == t.begin
+	clean := isRefusal(err) && a.log.EndOffset() == t.begin
 	if clean && !mutation.Is(mutation.KeepRefused) {
 		a.producers.Rollback()
 		for i := range t.staged {

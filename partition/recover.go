@@ -107,7 +107,7 @@ func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 
 // isDiskFull reports an opening that can be tried again when there is space.
 func isDiskFull(err error) bool {
-	return isNoSpace(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return isRefusal(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // newReplicaActor is the actor of an open log, with a View that can be served from at once.

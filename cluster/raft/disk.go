@@ -28,7 +28,7 @@ func (m *Member) write() {
 	for len(m.unwritten) > 0 && !m.failed {
 		msg := m.unwritten[0]
 		err := m.store(msg)
-		if errors.Is(err, storage.ErrNoSpace) {
+		if errors.Is(err, storage.ErrRefused) {
 			m.waitForSpace(err)
 			return
 		}
@@ -194,7 +194,7 @@ func (m *Member) finish(r *flushed) {
 	if r.task != nil {
 		err = m.log.Flushed(r.task, r.err)
 	}
-	if errors.Is(err, storage.ErrNoSpace) { // nothing was done that cannot be done again
+	if errors.Is(err, storage.ErrRefused) { // nothing was done that cannot be done again
 		m.waitForSpace(err)
 		m.unsynced, m.inFlight, m.full = append(m.inFlight, m.unsynced...), nil, true
 		return

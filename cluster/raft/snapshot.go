@@ -48,7 +48,7 @@ func (m *Member) maybeSnapshot() {
 
 // snapshotted removes the part of the log that a durable snapshot replaces.
 func (m *Member) snapshotted(r *snapshotWritten) {
-	if errors.Is(r.err, storage.ErrNoSpace) {
+	if errors.Is(r.err, storage.ErrRefused) {
 		m.cfg.Logger.Warn("no space for a snapshot of the metadata; the log keeps growing", "error", r.err)
 		return
 	}

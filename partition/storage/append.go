@@ -32,7 +32,7 @@ func (r recentBatch) last() int64 { return r.base + int64(r.delta) }
 // in the headers, and the CRCs were checked. The bytes may be reused when Append returns.
 //
 // The first base offset is at least EndOffset and later ones follow; gaps are legal, they come from compaction on the leader.
-// ErrOutOfOrder otherwise. ErrNoSpace if the disk is full: the log is as before. Any other failure takes the log offline.
+// ErrOutOfOrder otherwise. ErrRefused if the disk is full: the log is as before. Any other failure takes the log offline.
 func (l *Log) Append(batches []record.Batch) error {
 	if l.failure != nil {
 		return l.failure
@@ -288,7 +288,7 @@ func (l *Log) mark() mark {
 // behind must be gone, durably, before anything goes on: it would be a hole in a longer file (KAFKA-10778), or come back after a
 // crash although it was refused. This blocks for the disk, on a disk that is full.
 func (l *Log) refuse(m mark, cause error) error {
-	if !isNoSpace(cause) {
+	if !isRefusal(cause) {
 		return l.goOffline(cause)
 	}
 	l.view = nil
@@ -307,7 +307,7 @@ func (l *Log) refuse(m mark, cause error) error {
 			return l.goOffline(fmt.Errorf("%w; undoing it: %w", cause, err))
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrNoSpace, cause)
+	return fmt.Errorf("%w: %w", ErrRefused, cause)
 }
 
 // removeSince removes the segments that were begun since m.

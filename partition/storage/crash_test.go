@@ -110,7 +110,7 @@ func (w *crashWorld) refuseStep(sizes ...int) func() error {
 		}
 		err := w.appendTurn(sizes...)
 		w.fs.fail = nil
-		if errors.Is(err, ErrNoSpace) {
+		if errors.Is(err, ErrRefused) {
 			w.model, err = w.model[:before:before], nil
 		} else if err == nil {
 			w.t.Fatal("the append was not refused")

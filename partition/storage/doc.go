@@ -86,7 +86,7 @@
 //
 // # Failures
 //
-// A full disk refuses a call and leaves the log as it was (ErrNoSpace). After any other failed write or sync the log is offline for
+// A full disk refuses a call and leaves the log as it was (ErrRefused). After any other failed write or sync the log is offline for
 // good: it keeps serving what its Views hold, and takes nothing. A Restart or TruncateTo that fails after it began to remove is of that
 // kind too; Open finishes it.
 //

@@ -183,7 +183,7 @@ func (l *Log) SyncEpochs() error {
 		return l.failure
 	}
 	_, err := l.writeEpochs(l.epochs, l.epochsVersion)
-	if err != nil && !errors.Is(err, ErrNoSpace) {
+	if err != nil && !errors.Is(err, ErrRefused) {
 		return l.goOffline(err)
 	}
 	return err

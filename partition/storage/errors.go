@@ -13,8 +13,8 @@ var (
 	ErrOffline = errors.New("log is offline")
 	// ErrOutOfRange: the offset is below the log start or above the log end.
 	ErrOutOfRange = errors.New("offset is out of range")
-	// ErrNoSpace: the disk is full. Nothing of the refused call is in the log; it works again once there is space.
-	ErrNoSpace = errors.New("no space left for the log")
+	// ErrRefused: the disk is full. Nothing of the refused call is in the log; it works again once there is space.
+	ErrRefused = errors.New("no space left for the log")
 	// ErrStale: the log was truncated after this View was taken, so positions may have changed. Read a newer View.
 	ErrStale = errors.New("view is older than a truncation")
 	// ErrOutOfOrder: the batches do not continue the log. Nothing was written; the log stays online.
@@ -36,7 +36,7 @@ func (c *Corruption) Error() string {
 // Is makes errors.Is(err, ErrCorrupt) true.
 func (c *Corruption) Is(target error) bool { return target == ErrCorrupt }
 
-// isNoSpace reports whether the cause is a full disk or quota.
-func isNoSpace(err error) bool {
+// isRefusal reports whether the cause is a full disk or quota.
+func isRefusal(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

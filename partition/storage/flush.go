@@ -219,7 +219,7 @@ func (l *Log) firstUnsynced() int {
 	return i
 }
 
-// Run does the work. An error other than ErrNoSpace means that what the disk holds is unknown.
+// Run does the work. An error other than ErrRefused means that what the disk holds is unknown.
 func (t *FlushTask) Run() error {
 	err := t.run()
 	if err != nil && t.log.deleted.Load() {
@@ -251,7 +251,7 @@ func (t *FlushTask) run() error {
 	written, refused := false, error(nil)
 	if t.epochsPending {
 		var err error
-		if written, err = t.log.writeEpochs(t.epochs, t.epochsVersion); errors.Is(err, ErrNoSpace) {
+		if written, err = t.log.writeEpochs(t.epochs, t.epochsVersion); errors.Is(err, ErrRefused) {
 			refused = err
 		} else if err != nil {
 			return err
@@ -308,7 +308,7 @@ func (t *FlushTask) storeIndex(s *flushSegment) error {
 		return nil
 	}
 	index, err := s.segment.store(s.index, s.rolled)
-	if isNoSpace(err) {
+	if isRefusal(err) {
 		return nil
 	}
 	if err != nil {
@@ -374,7 +374,7 @@ func (sh *shared) removeFiles(s *segment, truncations uint64) error {
 
 // Flushed takes the outcome of a task back into the log: err is what Run, or the FS.SyncAll in its place, returned. FlushedOffset
 // advances unless the log was truncated meanwhile: what the task synced may then be bytes that are no longer in the log
-// (redpanda 36de825482). After an error other than ErrNoSpace the log is offline: a second sync would prove nothing.
+// (redpanda 36de825482). After an error other than ErrRefused the log is offline: a second sync would prove nothing.
 func (l *Log) Flushed(t *FlushTask, err error) error {
 	invariant.Check(t != nil && t == l.flight, "a flush task is reported that is not in flight: %s", l.dir)
 	l.flight = nil
@@ -385,7 +385,7 @@ func (l *Log) Flushed(t *FlushTask, err error) error {
 	}
 	l.forgetDoomed(t)
 	if err != nil {
-		if errors.Is(err, ErrNoSpace) {
+		if errors.Is(err, ErrRefused) {
 			return err
 		}
 		return l.goOffline(err)

@@ -157,7 +157,7 @@ func TestFullDiskDuringFlush(t *testing.T) {
 		return 0, nil
 	}
 	task := x.l.FlushTask()
-	if err := x.l.Flushed(task, task.Run()); !errors.Is(err, ErrNoSpace) || errors.Is(err, ErrOffline) {
+	if err := x.l.Flushed(task, task.Run()); !errors.Is(err, ErrRefused) || errors.Is(err, ErrOffline) {
 		t.Fatalf("flush: %v", err)
 	}
 	if x.l.FlushedOffset() != 0 || x.l.Err() != nil {

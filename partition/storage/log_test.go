@@ -278,7 +278,7 @@ func TestFullDiskIsACleanRefusal(t *testing.T) {
 			}
 			for range 3 {
 				// Larger than a segment, so that the turn rolls in its middle.
-				if err := x.append(400, 400, 800, 900); !errors.Is(err, ErrNoSpace) {
+				if err := x.append(400, 400, 800, 900); !errors.Is(err, ErrRefused) {
 					t.Fatalf("append: %v", err)
 				}
 				x.check()
@@ -306,7 +306,7 @@ func TestFullDiskUndoesATurnThatRolled(t *testing.T) {
 		}
 		return 0, nil
 	}
-	if err := x.append(1500, 1500, 1500, 1500); !errors.Is(err, ErrNoSpace) {
+	if err := x.append(1500, 1500, 1500, 1500); !errors.Is(err, ErrRefused) {
 		t.Fatalf("append: %v", err)
 	}
 	x.check()

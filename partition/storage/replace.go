@@ -154,7 +154,7 @@ func (sh *shared) renameAll(r *Replacement, suffixes []string, from, to string) 
 }
 
 // installNow puts in place what no FlushTask did yet: before anything that works by the names of files, and changes lowered-position. As a
-// FlushTask does it first makes durable what only a journal holds, which the new lowered-position voids. ErrNoSpace if it is to be tried
+// FlushTask does it first makes durable what only a journal holds, which the new lowered-position voids. ErrRefused if it is to be tried
 // again.
 func (l *Log) installNow() error {
 	if len(l.installs) == 0 {

@@ -9,7 +9,7 @@ import (
 // Expired is the log start that retention wants: behind the oldest segments that are older than retention.ms by their largest timestamp
 // (by the file's age if no record has one), or that exceed retention.bytes, as long as they lie wholly below bound, the high watermark
 // (KAFKA-5634). StartOffset or less if there are none. An expired active segment is rolled, but nothing is dropped: the caller makes the
-// start durable and calls AdvanceStart. ErrNoSpace if there is no room for the new active segment. Reads a few bytes of old segments the
+// start durable and calls AdvanceStart. ErrRefused if there is no room for the new active segment. Reads a few bytes of old segments the
 // first time. Source: UnifiedLog.deleteOldSegments.
 func (l *Log) Expired(now time.Time, bound int64) (start int64, err error) {
 	if l.failure != nil {
@@ -24,8 +24,8 @@ func (l *Log) Expired(now time.Time, bound int64) (start int64, err error) {
 	}
 	if n > len(l.rolled) {
 		if err := l.roll(nil); err != nil {
-			if isNoSpace(err) {
-				return l.start, fmt.Errorf("%w: %w", ErrNoSpace, err)
+			if isRefusal(err) {
+				return l.start, fmt.Errorf("%w: %w", ErrRefused, err)
 			}
 			return l.start, l.goOffline(err)
 		}
@@ -96,7 +96,7 @@ func (l *Log) newest(s *segment) (time.Time, error) {
 	return entry.ModTime, nil
 }
 
-// Roll begins a new segment, so that the present one can be compacted or dropped. Nothing happens if it is empty. ErrNoSpace if the
+// Roll begins a new segment, so that the present one can be compacted or dropped. Nothing happens if it is empty. ErrRefused if the
 // disk is full.
 func (l *Log) Roll() error {
 	if l.failure != nil {
@@ -106,8 +106,8 @@ func (l *Log) Roll() error {
 		return nil
 	}
 	err := l.roll(nil)
-	if isNoSpace(err) {
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	if isRefusal(err) {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if err != nil {
 		return l.goOffline(err)

@@ -34,7 +34,7 @@ func ReadFile(files env.FS, name string) ([]byte, error) {
 }
 
 // ReplaceFile makes dir/name hold data, or leaves it as it was, whatever happens: it writes another file, syncs it, renames it and
-// syncs the directory. ErrNoSpace if the disk is full; the old file is then in place. Blocks.
+// syncs the directory. ErrRefused if the disk is full; the old file is then in place. Blocks.
 func ReplaceFile(files env.FS, dir, name string, data []byte) error {
 	name = path.Join(dir, name)
 	temp := name + tempSuffix
@@ -44,13 +44,13 @@ func ReplaceFile(files env.FS, dir, name string, data []byte) error {
 	f, err := files.Create(temp)
 	if err == nil {
 		_, err = f.WriteAt(data, 0)
-		if isNoSpace(err) {
+		if isRefusal(err) {
 			_ = f.Close()
 			_ = files.Remove(temp) // it holds space others need; it is also removed by the next writer
 		}
 	}
-	if isNoSpace(err) {
-		return fmt.Errorf("writing %q: %w: %w", temp, ErrNoSpace, err)
+	if isRefusal(err) {
+		return fmt.Errorf("writing %q: %w: %w", temp, ErrRefused, err)
 	}
 	if err != nil {
 		return fmt.Errorf("writing %q: %w", temp, err)

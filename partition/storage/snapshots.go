@@ -18,7 +18,7 @@ func (l *Log) Snapshots() ([]int64, error) {
 	return offsets, nil
 }
 
-// WriteSnapshot stores the producer state as of offset, durably. The content is the caller's. ErrNoSpace if the disk is full. It may
+// WriteSnapshot stores the producer state as of offset, durably. The content is the caller's. ErrRefused if the disk is full. It may
 // run beside the actor: it touches nothing but the file.
 func (l *Log) WriteSnapshot(offset int64, data []byte) error {
 	return ReplaceFile(l.files.fs, l.dir, offsetName(offset, snapshotSuffix), data)

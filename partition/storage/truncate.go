@@ -30,7 +30,7 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset >= l.end {
 		return nil
 	}
-	if err := l.installNow(); errors.Is(err, ErrNoSpace) {
+	if err := l.installNow(); errors.Is(err, ErrRefused) {
 		return err
 	} else if err != nil {
 		return l.goOffline(fmt.Errorf("truncating to %d: %w", offset, err))
@@ -45,7 +45,7 @@ func (l *Log) TruncateTo(offset int64) error {
 		cut.Start = min(l.start, cut.Offset)
 		err = l.lower(cut, false)
 	}
-	if errors.Is(err, ErrNoSpace) || errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, ErrRefused) || errors.Is(err, ErrCorrupt) {
 		return err // the log is as before
 	}
 	if err == nil {
@@ -100,7 +100,7 @@ func (l *Log) truncate(all []*segment, i int, cut Position, offset int64) error 
 		return err
 	}
 	if old == l.active {
-		if _, err := old.store(l.index, false); err != nil && !isNoSpace(err) {
+		if _, err := old.store(l.index, false); err != nil && !isRefusal(err) {
 			return err
 		}
 	}
@@ -193,7 +193,7 @@ func (l *Log) shorten(old *segment, cut Position) (*segment, sparse, error) {
 	}
 	s.maxTimestamp, s.maxOffset = maxTimestamp, maxOffset
 	// Stale entries must not come back behind those of what is appended next, so this is synced, and empty files are written too.
-	if index, err = s.store(index, true); isNoSpace(err) {
+	if index, err = s.store(index, true); isRefusal(err) {
 		err = nil
 	}
 	if err == nil {
@@ -227,13 +227,13 @@ func (l *Log) Restart(offset int64) error {
 	if l.failure != nil {
 		return l.failure
 	}
-	if err := l.installNow(); errors.Is(err, ErrNoSpace) {
+	if err := l.installNow(); errors.Is(err, ErrRefused) {
 		return err
 	} else if err != nil {
 		return l.goOffline(fmt.Errorf("restarting at %d: %w", offset, err))
 	}
 	err := l.lower(Position{Offset: offset, Start: offset, Segment: offset, MaxTimestamp: noTimestamp, Epoch: NoEpoch}, true)
-	if errors.Is(err, ErrNoSpace) {
+	if errors.Is(err, ErrRefused) {
 		return err // the log is as before
 	}
 	if err == nil {

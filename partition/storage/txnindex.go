@@ -45,7 +45,7 @@ func parseAborted(b []byte) (t AbortedTxn, err error) {
 // AppendAborted notes aborted transactions, in the order of their markers, which are in the log already. Call it in the turn that
 // appended the markers, before a flush task is taken: recovery replays only markers that were not flushed. What the index has already,
 // as far as the marker's offset tells, is left out, so that producer state may be replayed over it. The entries are durable with the
-// next flush. A full disk is ErrNoSpace and any other failure takes the log offline, as a reader would see aborted records.
+// next flush. A full disk is ErrRefused and any other failure takes the log offline, as a reader would see aborted records.
 func (l *Log) AppendAborted(txns ...AbortedTxn) error {
 	if l.failure != nil {
 		return l.failure
@@ -55,8 +55,8 @@ func (l *Log) AppendAborted(txns ...AbortedTxn) error {
 		if s == nil {
 			continue
 		}
-		if err := l.appendAborted(s, t); isNoSpace(err) {
-			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		if err := l.appendAborted(s, t); isRefusal(err) {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
 		} else if err != nil {
 			return l.goOffline(err)
 		}

@@ -260,7 +260,7 @@ func (r *storageRun) judge(err error, end int64) {
 	switch {
 	case r.host.Disk.Injected == 0:
 		r.w.Fail("without a fault: %v", err)
-	case errors.Is(err, storage.ErrNoSpace):
+	case errors.Is(err, storage.ErrRefused):
 		if r.log.EndOffset() != end || r.log.Err() != nil {
 			r.w.Fail("after %v the log ends at %d instead of %d (%v)", err, r.log.EndOffset(), end, r.log.Err())
 		}
