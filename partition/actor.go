@@ -33,6 +33,7 @@ type replicaActor struct {
 	replacing *replaceSegments // waits for a snapshot, or for the flush that puts it in place
 
 	ending    ending
+	passing   bool // failed by what passes
 	moved     bool // something in the View changed since it was published
 	unnamed   bool // there is no partition.metadata yet
 	touched   bool // the host knows that there is something to checkpoint
@@ -232,7 +233,9 @@ func (a *replicaActor) fail(ctx *actors.Context, err error) {
 		return
 	}
 	a.ending = failed
-	ctx.Send(a.flusher, keepJournal{err: err})
+	if a.passing = storage.Passing(err); !a.passing {
+		ctx.Send(a.flusher, keepJournal{err: err})
+	}
 	a.abandon(ctx, protocol.KafkaStorageError, err.Error())
 	ctx.StopSelf()
 }
@@ -278,7 +281,7 @@ func (a *replicaActor) retireWhenQuiet(ctx *actors.Context) {
 // shut makes the View refuse readers.
 func (a *replicaActor) shut(code protocol.Code, reason string) {
 	v := *a.handle.View()
-	v.Err, v.Reason = code, reason
+	v.Err, v.Reason, v.Passing = code, reason, a.passing
 	a.handle.Publish(&v)
 }
 

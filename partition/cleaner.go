@@ -428,7 +428,7 @@ func (c *cleaner) giveUp(ctx *actors.Context, err error) {
 	}
 	if !errors.Is(err, storage.ErrStale) && !errors.Is(err, storage.ErrOutOfRange) {
 		ctx.Logger().Error("compaction of a log was given up", slog.String("partition", j.handle.Partition.String()), slog.Any("error", err))
-		if !isDiskFull(err) {
+		if !storage.Passing(err) {
 			c.bad[j.handle.Partition] = j.handle
 		}
 		if c.observe != nil {

@@ -71,7 +71,7 @@ type flusher struct {
 	// fails may have been told what the drain was not told.
 	drainDone   bool
 	drainAwaits []*flush
-	// drainFrom is when a drain may be tried again that found the disk full; monotonic.
+	// drainFrom is when a drain may be tried again that was refused; monotonic.
 	drainFrom time.Duration
 
 	// waiting and small hold at most one flush for every partition of the directory.
@@ -283,7 +283,7 @@ func (f *flusher) startFrame(ctx *actors.Context) {
 // framed tells whoever was in the frame. What the journal could not take goes the other way.
 func (f *flusher) framed(ctx *actors.Context, m *framed) {
 	f.journal.Written(m.err)
-	if m.err != nil && !isRefusal(m.err) {
+	if m.err != nil && !storage.Passing(m.err) {
 		ctx.Logger().Warn("the flush journal could not be written; flushes take longer", slog.String("dir", f.dir), slog.Any("error", m.err))
 	}
 	if f.observe != nil {
@@ -313,7 +313,7 @@ func (f *flusher) startDrain(ctx *actors.Context) {
 // drained goes on with the journal. If the segment files could not be synced nobody can say what of the logs is in them.
 func (f *flusher) drained(ctx *actors.Context, m *drained) {
 	switch {
-	case isRefusal(m.err):
+	case storage.Passing(m.err):
 		f.draining, f.drainFrom = false, ctx.Mono()+flushRetry
 	case m.err != nil:
 		f.draining = false

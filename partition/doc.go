@@ -22,9 +22,11 @@
 //
 // # Failing
 //
-// A full disk is an answer. Any other write or flush error takes the log offline: everything parked is answered with
-// KAFKA_STORAGE_ERROR, View.Err says so, the actor stops, and the partition stays offline until the node restarts. A panic is a bug: the actor
-// stops the same way and the host opens the log again through recovery, a bounded number of times.
+// What passes (storage.Passing: no space, no descriptors, no memory) is an answer, or puts a flush off. Where a log cannot go on from it, it
+// goes offline, and the host opens it again through recovery as soon as the system lets it. Any other write or flush error takes the log
+// offline for good: everything parked is answered with KAFKA_STORAGE_ERROR, View.Err says so, the actor stops, and the partition stays
+// offline until the node restarts. A panic is a bug: the actor stops the same way and the host opens the log again through recovery, a
+// bounded number of times.
 //
 // # Invariants (names from Kafka's replication protocol)
 //

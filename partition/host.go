@@ -170,6 +170,8 @@ func (h *Host) Receive(ctx *actors.Context, msg any) {
 	switch m := msg.(type) {
 	case *protocol.HostPartitions:
 		h.hostPartitions(ctx, m)
+	case rescan:
+		h.scan(ctx, m.dir)
 	case *scanned:
 		h.scanned(ctx, m)
 	case *openedLogs:
@@ -251,9 +253,13 @@ func (h *Host) scanAll(ctx *actors.Context) {
 	h.begun = true
 	for _, d := range h.dirs {
 		h.scanning++
-		logger := ctx.Logger()
-		ctx.Offload(func() any { return scan(d, logger) })
+		h.scan(ctx, d)
 	}
+}
+
+func (h *Host) scan(ctx *actors.Context, d *logDir) {
+	logger := ctx.Logger()
+	ctx.Offload(func() any { return scan(d, logger) })
 }
 
 // startCleaner spawns the actor that compacts logs.
@@ -434,11 +440,14 @@ func (h *Host) opened(ctx *actors.Context, m *openedLogs) {
 			m.dir.tookJournal(p)
 			m.dir.doomed = append(m.dir.doomed, p)
 		case o.err != nil:
-			h.giveUp(ctx, p, protocol.Fault{Code: protocol.KafkaStorageError, Reason: o.err.Error()})
-			if isDiskFull(o.err) {
-				p.state = opens
-				ctx.After(openRetry, &reopen{p})
+			fault := protocol.Fault{Code: protocol.KafkaStorageError, Reason: o.err.Error()}
+			if !storage.Passing(o.err) {
+				h.giveUp(ctx, p, fault)
+				continue
 			}
+			h.takeOffline(ctx, p, fault)
+			p.state = opens
+			ctx.After(openRetry, &reopen{p})
 		default:
 			h.spawn(ctx, p, o)
 		}

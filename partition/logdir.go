@@ -156,9 +156,16 @@ func (s *scanned) at(tp protocol.TopicPartition) *foundLog {
 	return f
 }
 
+// rescan reads a directory that could not be read because the system refused something.
+type rescan struct{ dir *logDir }
+
 // scanned takes what a scan found. With the last directory hosting begins.
 func (h *Host) scanned(ctx *actors.Context, m *scanned) {
 	d := m.dir
+	if storage.Passing(m.err) { // its marker of a clean stop may be gone: then the next scan trusts less
+		ctx.After(openRetry, rescan{d})
+		return
+	}
 	d.found, d.clean, d.err, d.journal = m.found, m.clean, m.err, m.journal
 	if h.scanning--; h.scanning > 0 {
 		return

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
-	"syscall"
 
 	"github.com/troupe-broker/troupe/actors"
 	"github.com/troupe-broker/troupe/actors/mutation"
@@ -103,11 +102,6 @@ func openOne(p *place, logger *slog.Logger, o *opening) (out opened) {
 	_, err = p.fs.Stat(options.Dir + "/" + metadataName)
 	out.actor.unnamed = errors.Is(err, fs.ErrNotExist)
 	return out
-}
-
-// isDiskFull reports an opening that can be tried again when there is space.
-func isDiskFull(err error) bool {
-	return isRefusal(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // newReplicaActor is the actor of an open log, with a View that can be served from at once.

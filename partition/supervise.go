@@ -18,8 +18,9 @@ const (
 	reopensMax    = 4
 	reopenWait    = time.Second
 	reopenForgets = 10 * time.Minute
-	// openRetry is how long a log waits to be opened again that found the disk full. It is offline until then.
-	openRetry = 10 * time.Second
+	// openRetry is how long a log waits to be opened again to which the system refused something: it has no space or no descriptors. It is
+	// offline until then.
+	openRetry = 2 * time.Second
 )
 
 // terminated buries a child.
@@ -53,6 +54,11 @@ func (h *Host) terminated(ctx *actors.Context, m actors.Terminated) {
 		p.dir.doomed = append(p.dir.doomed, p)
 	case p.state == serves && m.Cause != nil:
 		h.reopenLater(ctx, p, m.Cause)
+	case p.state == serves && p.handle.View().Passing:
+		ctx.Logger().Warn("partition is opened again: the system refused its log something", slog.String("topic", p.lead.TopicName),
+			slog.String("partition", p.tp.String()), slog.Duration("in", openRetry), slog.String("reason", p.handle.View().Reason))
+		p.state = opens
+		ctx.After(openRetry, &reopen{p})
 	case p.state == serves:
 		v := p.handle.View()
 		h.giveUp(ctx, p, protocol.Fault{Code: protocol.KafkaStorageError, Reason: v.Reason})
@@ -127,10 +133,15 @@ func (h *Host) quiesced(_ *actors.Context, m *quiesced) {
 
 // giveUp leaves a partition offline until the node restarts. It stays in the Table, where everybody can see why.
 func (h *Host) giveUp(ctx *actors.Context, p *hosted, fault protocol.Fault) {
-	p.state = offline
 	if p.incarnation > 0 {
 		ctx.Send(p.dir.place.flusher, keepJournal{err: errors.New(fault.Reason)})
 	}
+	h.takeOffline(ctx, p, fault)
+}
+
+// takeOffline shows a partition that cannot be used.
+func (h *Host) takeOffline(ctx *actors.Context, p *hosted, fault protocol.Fault) {
+	p.state = offline
 	ctx.Logger().Error("partition is offline", slog.String("topic", p.lead.TopicName), slog.String("partition", p.tp.String()),
 		slog.String("dir", p.dir.name), slog.String("reason", fault.Reason))
 	v := &View{Err: fault.Code, Reason: fault.Reason, Config: p.config, LeaderEpoch: p.lead.LeaderEpoch}

@@ -17,6 +17,8 @@ type View struct {
 	Err protocol.Code
 	// Reason says why, for people, if Err is set.
 	Reason string
+	// Passing says that it comes back by itself: its log is opened again.
+	Passing bool
 
 	Log    *storage.View
 	Config *protocol.LogConfig

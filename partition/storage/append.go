@@ -284,16 +284,16 @@ func (l *Log) mark() mark {
 	return m
 }
 
-// refuse ends an append that failed: a full disk undoes it, anything else takes the log offline. What a write that was cut short left
+// refuse ends an append that failed: what passes undoes it, anything else takes the log offline. What a write that was cut short left
 // behind must be gone, durably, before anything goes on: it would be a hole in a longer file (KAFKA-10778), or come back after a
 // crash although it was refused. This blocks for the disk, on a disk that is full.
 func (l *Log) refuse(m mark, cause error) error {
-	if !isRefusal(cause) {
+	if !Passing(cause) {
 		return l.goOffline(cause)
 	}
 	l.view = nil
 	if err := l.removeSince(m); err != nil {
-		return l.goOffline(fmt.Errorf("%w; undoing it: %w", cause, err))
+		return l.goOffline(fmt.Errorf("undoing what was refused (%v): %w", cause, err))
 	}
 	l.end, l.bytes, l.active, l.index, l.recent = m.end, m.bytes, m.active, m.index, m.recent
 	l.rolled, l.doomed = l.rolled[:m.rolled], l.doomed[:m.doomed]
@@ -304,7 +304,7 @@ func (l *Log) refuse(m mark, cause error) error {
 		s.size, s.next, s.maxTimestamp, s.maxOffset, s.firstTimestamp = m.size, m.next, m.maxTimestamp, m.maxOffset, m.firstTimestamp
 		s.file.revive() // it may have been empty and replaced
 		if err := l.cutFile(s); err != nil {
-			return l.goOffline(fmt.Errorf("%w; undoing it: %w", cause, err))
+			return l.goOffline(fmt.Errorf("undoing what was refused (%v): %w", cause, err))
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, cause)

@@ -86,8 +86,9 @@
 //
 // # Failures
 //
-// A full disk refuses a call and leaves the log as it was (ErrRefused). After any other failed write or sync the log is offline for
-// good: it keeps serving what its Views hold, and takes nothing. A Restart or TruncateTo that fails after it began to remove is of that
+// A full disk, or a system without descriptors, refuses a call and leaves the log as it was (ErrRefused, Passing). If even that cannot be
+// made so, the log is offline until it is opened again, and after any other failed write or sync, or a sync that failed for whatever
+// reason, it is for good: it keeps serving what its Views hold, and takes nothing. A Restart or TruncateTo that fails after it began to remove is of that
 // kind too; Open finishes it.
 //
 // # Recovery

@@ -3,6 +3,9 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -13,8 +16,9 @@ var (
 	ErrOffline = errors.New("log is offline")
 	// ErrOutOfRange: the offset is below the log start or above the log end.
 	ErrOutOfRange = errors.New("offset is out of range")
-	// ErrRefused: the disk is full. Nothing of the refused call is in the log; it works again once there is space.
-	ErrRefused = errors.New("no space left for the log")
+	// ErrRefused: the system had nothing to give, no space or no descriptor (Passing). Nothing of the refused call is in the log; it works
+	// again once there is some.
+	ErrRefused = errors.New("refused by the system")
 	// ErrStale: the log was truncated after this View was taken, so positions may have changed. Read a newer View.
 	ErrStale = errors.New("view is older than a truncation")
 	// ErrOutOfOrder: the batches do not continue the log. Nothing was written; the log stays online.
@@ -36,7 +40,16 @@ func (c *Corruption) Error() string {
 // Is makes errors.Is(err, ErrCorrupt) true.
 func (c *Corruption) Is(target error) bool { return target == ErrCorrupt }
 
-// isRefusal reports whether the cause is a full disk or quota.
-func isRefusal(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+// Passing reports an error by which the system says that it has nothing left (space, quota, descriptors, memory) or was interrupted: the same
+// call may succeed later, and what the disk holds is as it was. A sync is different: whatever its error, what it was to write may be lost, and
+// the next one would say nothing of it; only that there was no descriptor to sync by is no news of that.
+func Passing(err error) bool {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return true
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) && strings.Contains(at.Op, "sync") {
+		return false
+	}
+	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR}, func(of error) bool { return errors.Is(err, of) })
 }

@@ -110,7 +110,7 @@ func (w *crashWorld) patiently(at int, r *rand.Rand) error {
 		before, aborted, end := slices.Clone(w.model), w.aborted, w.l.EndOffset()
 		err := step()
 		w.fs.fail = nil
-		if !isRefusal(err) {
+		if !Passing(err) {
 			if err != nil {
 				return err
 			}

@@ -222,6 +222,9 @@ func (l *Log) firstUnsynced() int {
 // Run does the work. An error other than ErrRefused means that what the disk holds is unknown.
 func (t *FlushTask) Run() error {
 	err := t.run()
+	if Passing(err) && !errors.Is(err, ErrRefused) {
+		err = fmt.Errorf("%w: %w", ErrRefused, err) // the next task does it all again
+	}
 	if err != nil && t.log.deleted.Load() {
 		return nil // nothing depends on it any more
 	}
@@ -308,7 +311,7 @@ func (t *FlushTask) storeIndex(s *flushSegment) error {
 		return nil
 	}
 	index, err := s.segment.store(s.index, s.rolled)
-	if isRefusal(err) {
+	if Passing(err) {
 		return nil
 	}
 	if err != nil {

@@ -388,7 +388,7 @@ func (x *journalFile) hold(s *segment) {
 
 // Written notes the outcome of Write, in the flusher. A full disk only means that the frame is not there: the next one takes its place.
 func (j *Journal) Written(err error) {
-	if err != nil && !isRefusal(err) {
+	if err != nil && !Passing(err) {
 		_ = j.fail(err)
 	}
 }

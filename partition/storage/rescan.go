@@ -148,7 +148,7 @@ func (r *recovery) storeScanned() error {
 		return nil
 	}
 	x, err := r.active.store(r.index, false)
-	if isRefusal(err) {
+	if Passing(err) {
 		return nil
 	}
 	if err != nil {

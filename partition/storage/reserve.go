@@ -64,7 +64,7 @@ func (l *Log) Unreserve() error {
 	if s.looked = s.size; !idle && !l.short() {
 		return nil
 	}
-	if err := s.giveBack(); err != nil && !isRefusal(err) {
+	if err := s.giveBack(); err != nil && !Passing(err) {
 		return l.goOffline(err)
 	}
 	s.reserved = s.size

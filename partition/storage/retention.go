@@ -24,7 +24,7 @@ func (l *Log) Expired(now time.Time, bound int64) (start int64, err error) {
 	}
 	if n > len(l.rolled) {
 		if err := l.roll(nil); err != nil {
-			if isRefusal(err) {
+			if Passing(err) {
 				return l.start, fmt.Errorf("%w: %w", ErrRefused, err)
 			}
 			return l.start, l.goOffline(err)
@@ -106,7 +106,7 @@ func (l *Log) Roll() error {
 		return nil
 	}
 	err := l.roll(nil)
-	if isRefusal(err) {
+	if Passing(err) {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if err != nil {

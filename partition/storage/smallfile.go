@@ -34,9 +34,16 @@ func ReadFile(files env.FS, name string) ([]byte, error) {
 }
 
 // ReplaceFile makes dir/name hold data, or leaves it as it was, whatever happens: it writes another file, syncs it, renames it and
-// syncs the directory. ErrRefused if the disk is full; the old file is then in place. Blocks.
+// syncs the directory. ErrRefused if that is to be tried again; mostly the old file is then in place. Blocks.
 func ReplaceFile(files env.FS, dir, name string, data []byte) error {
-	name = path.Join(dir, name)
+	err := replaceFile(files, dir, path.Join(dir, name), data)
+	if Passing(err) {
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}
+
+func replaceFile(files env.FS, dir, name string, data []byte) error {
 	temp := name + tempSuffix
 	if err := files.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing %q: %w", temp, err)
@@ -44,13 +51,10 @@ func ReplaceFile(files env.FS, dir, name string, data []byte) error {
 	f, err := files.Create(temp)
 	if err == nil {
 		_, err = f.WriteAt(data, 0)
-		if isRefusal(err) {
+		if Passing(err) {
 			_ = f.Close()
 			_ = files.Remove(temp) // it holds space others need; it is also removed by the next writer
 		}
-	}
-	if isRefusal(err) {
-		return fmt.Errorf("writing %q: %w: %w", temp, ErrRefused, err)
 	}
 	if err != nil {
 		return fmt.Errorf("writing %q: %w", temp, err)

@@ -100,7 +100,7 @@ func (l *Log) truncate(all []*segment, i int, cut Position, offset int64) error 
 		return err
 	}
 	if old == l.active {
-		if _, err := old.store(l.index, false); err != nil && !isRefusal(err) {
+		if _, err := old.store(l.index, false); err != nil && !Passing(err) {
 			return err
 		}
 	}
@@ -193,7 +193,7 @@ func (l *Log) shorten(old *segment, cut Position) (*segment, sparse, error) {
 	}
 	s.maxTimestamp, s.maxOffset = maxTimestamp, maxOffset
 	// Stale entries must not come back behind those of what is appended next, so this is synced, and empty files are written too.
-	if index, err = s.store(index, true); isRefusal(err) {
+	if index, err = s.store(index, true); Passing(err) {
 		err = nil
 	}
 	if err == nil {

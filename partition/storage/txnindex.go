@@ -55,7 +55,7 @@ func (l *Log) AppendAborted(txns ...AbortedTxn) error {
 		if s == nil {
 			continue
 		}
-		if err := l.appendAborted(s, t); isRefusal(err) {
+		if err := l.appendAborted(s, t); Passing(err) {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		} else if err != nil {
 			return l.goOffline(err)

@@ -69,6 +69,12 @@ var directed = []scenario{
 		},
 	},
 	{
+		name: "descriptors", doc: "the system has no descriptors now and then: what is refused goes on by itself",
+		shape: func(p *Plan, s *sim.Stream) {
+			p.Descriptors, p.Kills, p.WriteErrors, p.SyncErrors, p.ReadErrors = 800*time.Millisecond, 3*time.Second, 0, 0, 0
+		},
+	},
+	{
 		name: "c3-retention", doc: "retention by size beside slow flushes and crashes: no segment beyond the high watermark goes (C3, KAFKA-5634)",
 		shape: func(p *Plan, s *sim.Stream) {
 			p.Clients.Retention, p.SegmentBytes, p.Timing.Work = 1, 700, 5*time.Millisecond

@@ -36,6 +36,7 @@ func (r *run) unleash() *nemesis {
 	})
 	n.every("read-error", p.ReadErrors, func(s *sim.Stream) { n.inject(s, sim.OpRead, sim.EIO) })
 	n.every("full", p.FullDisks, n.fillDisk)
+	n.every("descriptors", p.Descriptors, n.descriptors)
 	n.every("split", p.Splits, n.split)
 	n.every("operator", time.Second, func(*sim.Stream) { n.operate() })
 	if p.Rot > 0 {
@@ -120,6 +121,16 @@ func (n *nemesis) fillDisk(s *sim.Stream) {
 	d.Capacity = max(d.Used()+s.Between(0, 64<<10), 4096)
 	n.world.Trace.Printf("the disk has room for %d bytes", d.Capacity-d.Used())
 	n.world.After(s.Exp(time.Second), func() { d.Capacity = 0 })
+}
+
+// descriptors lets the system run short of them for a while.
+func (n *nemesis) descriptors(s *sim.Stream) {
+	n.count("shortages of descriptors")
+	n.wasFull = true // refusals are answered as those of a full disk
+	n.stage.Rec.Fault(check.Fault{Kind: check.DiskFull})
+	d := n.host.Disk
+	r := d.Inject(&sim.Rule{Op: sim.OpAny, Pattern: "*", Chance: s.Float64(), Effect: sim.EMFILE})
+	n.world.After(s.Exp(time.Second), func() { d.Withdraw(r) })
 }
 
 func (n *nemesis) split(s *sim.Stream) {

@@ -22,7 +22,7 @@ type Plan struct {
 	AdminPace time.Duration
 
 	// The means of the times between faults of a class.
-	Kills, PowerLosses, CleanStops, CrashPoints, Pauses, ClockJumps, WriteErrors, SyncErrors, ReadErrors, FullDisks, Splits time.Duration
+	Kills, PowerLosses, CleanStops, CrashPoints, Pauses, ClockJumps, WriteErrors, SyncErrors, ReadErrors, FullDisks, Descriptors, Splits time.Duration
 	// Rot is the number of durable bits that rot.
 	Rot int
 	// Downtime is the mean time between a crash and the next start.
@@ -79,7 +79,10 @@ func DrawPlan(seed uint64) Plan {
 	drawNetwork(&p, s)
 	drawTiming(&p, s)
 	drawClients(&p, s)
-	if p.FullDisks+p.WriteErrors > 0 {
+	if own := sim.NewStream(seed, "plan/descriptors"); own.Chance(0.15) {
+		p.Descriptors = own.Duration(time.Second, 5*time.Second)
+	}
+	if p.FullDisks+p.WriteErrors+p.Descriptors > 0 {
 		// A producer that begins anywhere but at 0 is one whose past was deleted; when its first batch is refused nobody can know that
 		// the next one is not the first.
 		p.Clients.NearWrap = false
@@ -188,7 +191,7 @@ func (p Plan) String() string {
 	}{
 		{"kills", p.Kills}, {"power losses", p.PowerLosses}, {"clean stops", p.CleanStops}, {"crash points", p.CrashPoints}, {"pauses", p.Pauses},
 		{"clock jumps", p.ClockJumps}, {"write errors", p.WriteErrors}, {"sync errors", p.SyncErrors}, {"read errors", p.ReadErrors},
-		{"full disks", p.FullDisks}, {"splits", p.Splits},
+		{"full disks", p.FullDisks}, {"shortages of descriptors", p.Descriptors}, {"splits", p.Splits},
 	} {
 		if c.mean > 0 {
 			on = append(on, fmt.Sprintf("%s/%v", c.name, c.mean.Round(time.Millisecond)))

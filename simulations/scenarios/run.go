@@ -168,6 +168,10 @@ func (r *run) safety() bool {
 // liveness requires, with all faults healed, that everything works again: a log that went offline is one restart away.
 func (r *run) liveness() bool {
 	r.healed = true
+	if r.host.Disk.Injected == 0 && r.plan.Rot == 0 && !r.until(livenessMax, func() bool { return r.host.Process() == nil || !r.node.wounded() }) {
+		r.world.Fail("liveness: something is offline %v after refusals that pass", livenessMax)
+		return false
+	}
 	if r.host.Process() == nil || r.node.wounded() {
 		r.crash(false)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,9 +49,11 @@ const (
 	CrashBefore
 	// CrashAfter ends the process when the operation is done, before it hears of it.
 	CrashAfter
+	// EMFILE fails it for want of a descriptor, if it is one that takes some: names are looked up by way of their directories.
+	EMFILE
 )
 
-var effectNames = [...]string{"eio", "enospc", "short", "crash-before", "crash-after"}
+var effectNames = [...]string{"eio", "enospc", "short", "crash-before", "crash-after", "emfile"}
 
 func (e Effect) String() string { return effectNames[e] }
 
@@ -134,13 +137,18 @@ func (d *Disk) Inject(r *Rule) *Rule {
 	return r
 }
 
+// Withdraw removes a rule.
+func (d *Disk) Withdraw(r *Rule) {
+	d.rules = slices.DeleteFunc(d.rules, func(x *Rule) bool { return x == r })
+}
+
 // Heal removes all rules and the bound on the space.
 func (d *Disk) Heal() { d.rules, d.Capacity = nil, 0 }
 
 // strike finds the rule that strikes this operation, if any.
 func (d *Disk) strike(op Op, name string) *Rule {
 	for _, r := range d.rules {
-		if r.Op != OpAny && r.Op != op || !fits(r.Pattern, name) {
+		if r.Op != OpAny && r.Op != op || r.Effect == EMFILE && !op.opens() || !fits(r.Pattern, name) {
 			continue
 		}
 		r.matched++
@@ -165,9 +173,21 @@ func fits(pattern, name string) bool {
 	return ok
 }
 
+// opens reports an operation that takes a descriptor.
+func (o Op) opens() bool {
+	switch o {
+	case OpRead, OpWrite, OpTruncate, OpSync, OpSyncAll:
+		return false
+	}
+	return true
+}
+
 func (e Effect) err() error {
-	if e == ENOSPC {
+	switch e {
+	case ENOSPC:
 		return syscall.ENOSPC
+	case EMFILE:
+		return syscall.EMFILE
 	}
 	return syscall.EIO
 }
