@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors"
@@ -28,7 +29,26 @@ func (n *Node) conditions() []httpd.Condition {
 			return nil
 		}},
 		{Name: "disk-space", Check: n.checkSpace},
+		{Name: "partitions", Check: n.checkPartitions, Degrades: true},
 	}
+}
+
+// checkPartitions names partitions whose logs are offline, or how many there are.
+func (n *Node) checkPartitions() error {
+	var shown []string
+	count := 0
+	n.table.Each(func(h *partition.Handle) bool {
+		if v := h.View(); v.Err == protocol.KafkaStorageError {
+			if count++; count <= offlineNamed {
+				shown = append(shown, fmt.Sprintf("%s-%d: %s", h.TopicName, h.Partition.Partition, v.Reason))
+			}
+		}
+		return true
+	})
+	if count == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d offline: %s", count, strings.Join(shown, "; "))
 }
 
 func (n *Node) checkSpace() error {
@@ -79,8 +99,11 @@ type insides struct {
 	HeapBytes   uint64 `json:"heap_bytes"`
 }
 
-// offlineShown bounds the list of offline partitions.
-const offlineShown = 100
+// offlineShown bounds the list of offline partitions, offlineNamed those that readiness names.
+const (
+	offlineShown = 100
+	offlineNamed = 3
+)
 
 func (n *Node) describe() insides {
 	var mem runtime.MemStats

@@ -10,11 +10,13 @@ type Condition struct {
 	Name string
 	// Check returns nil while the condition holds, and otherwise why it does not. Called on any goroutine; must not block.
 	Check func() error
+	// Degrades says that the node is ready without it: it serves what is not concerned. It is shown all the same.
+	Degrades bool
 }
 
-// readyz answers for all conditions. With ?verbose each has a line: "[+]name ok" or "[-]name: why", as in Kubernetes.
+// readyz answers for all conditions. With ?verbose each has a line: "[+]name ok", "[!]name: why" or "[-]name: why", as in Kubernetes.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	ready, report := s.conditions()
+	ready, degraded, report := s.conditions()
 	if ready {
 		s.started.Store(true)
 	}
@@ -22,6 +24,8 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case verbose && ready:
 		text(w, http.StatusOK, report+"ready\n")
+	case degraded:
+		text(w, http.StatusOK, report+"ready, but for the above\n")
 	case ready:
 		text(w, http.StatusOK, "ok\n")
 	default: // why is what the reader wants to know, asked for or not
@@ -29,18 +33,24 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) conditions() (ready bool, report string) {
+func (s *Server) conditions() (ready, degraded bool, report string) {
 	var b strings.Builder
 	ready = true
 	for _, c := range s.options.Conditions {
-		if err := c.Check(); err != nil {
+		err := c.Check()
+		if err != nil && c.Degrades {
+			degraded = true
+			b.WriteString("[!]" + c.Name + ": " + err.Error() + "\n")
+			continue
+		}
+		if err != nil {
 			ready = false
 			b.WriteString("[-]" + c.Name + ": " + err.Error() + "\n")
 			continue
 		}
 		b.WriteString("[+]" + c.Name + " ok\n")
 	}
-	return ready, b.String()
+	return ready, degraded, b.String()
 }
 
 // startupz is readyz until that holds for the first time, and good from then on.

@@ -28,14 +28,20 @@ func get(t *testing.T, s *Server, path string) (int, string) {
 }
 
 func TestReadinessIsAllConditionsByName(t *testing.T) {
-	var recovered atomic.Bool
+	var recovered, broken atomic.Bool
 	s := New(Options{Conditions: []Condition{
-		{"listeners", func() error { return nil }},
-		{"log-recovery", func() error {
+		{Name: "listeners", Check: func() error { return nil }},
+		{Name: "log-recovery", Check: func() error {
 			if recovered.Load() {
 				return nil
 			}
 			return errors.New("3 of 7 logs")
+		}},
+		{Name: "partitions", Degrades: true, Check: func() error {
+			if broken.Load() {
+				return errors.New("1 offline")
+			}
+			return nil
 		}},
 	}})
 	check := func(path string, status int, body string) {
@@ -44,12 +50,15 @@ func TestReadinessIsAllConditionsByName(t *testing.T) {
 			t.Errorf("%s: got %d %q, want %d %q", path, code, got, status, body)
 		}
 	}
-	const notReady = "[+]listeners ok\n[-]log-recovery: 3 of 7 logs\nnot ready\n"
+	const notReady = "[+]listeners ok\n[-]log-recovery: 3 of 7 logs\n[+]partitions ok\nnot ready\n"
 	check("/livez", 200, "ok\n")
 	check("/readyz", 503, notReady)
 	check("/startupz", 503, notReady)
 	recovered.Store(true)
-	check("/readyz?verbose", 200, "[+]listeners ok\n[+]log-recovery ok\nready\n")
+	check("/readyz?verbose", 200, "[+]listeners ok\n[+]log-recovery ok\n[+]partitions ok\nready\n")
+	broken.Store(true)
+	check("/readyz", 200, "[+]listeners ok\n[+]log-recovery ok\n[!]partitions: 1 offline\nready, but for the above\n")
+	broken.Store(false)
 	check("/startupz", 200, "ok\n")
 	recovered.Store(false)
 	check("/readyz", 503, notReady)

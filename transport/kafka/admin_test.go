@@ -677,3 +677,38 @@ func TestMetadataCreatesSomeTopicsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A partition whose log is offline is led by nobody, for whoever asks, until it is back.
+func TestAnOfflineLogIsShown(t *testing.T) {
+	w := newWorld(t)
+	parts := w.topic("events", 3)
+	c := w.connect()
+	shown := func() (out []string) {
+		row := ask[*kmsg.MetadataResponse](c, 12, metadataRequest("events")).Topics[0]
+		req := kmsg.NewPtrDescribeTopicPartitionsRequest()
+		req.Topics = append(req.Topics, kmsg.DescribeTopicPartitionsRequestTopic{Topic: "events"})
+		req.ResponsePartitionLimit = 10
+		also := ask[*kmsg.DescribeTopicPartitionsResponse](c, 0, req).Topics[0]
+		for i, p := range row.Partitions {
+			out = append(out, fmt.Sprint(p.Leader, p.ErrorCode, p.OfflineReplicas))
+			if q := also.Partitions[i]; fmt.Sprint(q.LeaderID, q.ErrorCode, q.OfflineReplicas) != out[i] {
+				t.Errorf("partition %d is %s to some and %v to others", i, out[i], q)
+			}
+		}
+		return out
+	}
+	if got := shown(); !slices.Equal(got, []string{"1 0 []", "1 0 []", "1 0 []"}) {
+		t.Errorf("%q", got)
+	}
+	whole := *parts[1].handle.View()
+	broken := whole
+	broken.Err = protocol.KafkaStorageError
+	parts[1].handle.Publish(&broken)
+	if got := shown(); !slices.Equal(got, []string{"1 0 []", "-1 5 [1]", "1 0 []"}) {
+		t.Errorf("%q", got)
+	}
+	parts[1].handle.Publish(&whole)
+	if got := shown(); !slices.Equal(got, []string{"1 0 []", "1 0 []", "1 0 []"}) {
+		t.Errorf("%q", got)
+	}
+}

@@ -128,7 +128,7 @@ func (c *Call) metadata(req *kmsg.MetadataRequest, faults map[string]protocol.Co
 	if req.IncludeClusterAuthorizedOperations {
 		out.AuthorizedOperations = clusterOperations
 	}
-	d := describer{listener: c.Conn.Peer.Listener, operations: req.IncludeTopicAuthorizedOperations, live: map[protocol.NodeID]bool{}}
+	d := describer{server: s, listener: c.Conn.Peer.Listener, operations: req.IncludeTopicAuthorizedOperations, live: map[protocol.NodeID]bool{}}
 	for _, n := range img.LiveNodes() {
 		a := s.address(c.Conn.Peer, n)
 		d.live[n.ID] = true
@@ -206,6 +206,7 @@ func (d *describer) byName(img *image.Image, name string, faults map[string]prot
 // describer describes topics. What a response holds is carved from slabs: a request for everything must not cost an allocation a
 // partition.
 type describer struct {
+	server     *Server
 	listener   string
 	operations bool
 	live       map[protocol.NodeID]bool
@@ -230,29 +231,42 @@ func (d *describer) topic(t *image.Topic) kmsg.MetadataResponseTopic {
 	d.slab = d.slab[:from+n]
 	row.Partitions = d.slab[from : from+n : from+n]
 	t.EachPartition(func(number int32, p *image.Partition) bool {
-		d.partition(&row.Partitions[number], number, p)
+		d.partition(&row.Partitions[number], t, number, p)
 		return true
 	})
 	return row
 }
 
-func (d *describer) partition(row *kmsg.MetadataResponseTopicPartition, number int32, p *image.Partition) {
+func (d *describer) partition(row *kmsg.MetadataResponseTopicPartition, t *image.Topic, number int32, p *image.Partition) {
 	*row = kmsg.NewMetadataResponseTopicPartition()
-	row.Partition, row.Leader, row.LeaderEpoch = number, int32(p.Leader), int32(p.LeaderEpoch)
-	row.Replicas, row.ISR, row.OfflineReplicas = numbers(p.Replicas), numbers(p.ISR), d.offline(p)
-	if p.Leader == protocol.NoNode {
+	leader, offline := d.state(t, number, p)
+	row.Partition, row.Leader, row.LeaderEpoch = number, int32(leader), int32(p.LeaderEpoch)
+	row.Replicas, row.ISR, row.OfflineReplicas = numbers(p.Replicas), numbers(p.ISR), offline
+	if leader == protocol.NoNode {
 		row.ErrorCode = int16(leaderNotAvailable)
 	}
 }
 
-// offline lists the replicas on nodes that are not there.
-func (d *describer) offline(p *image.Partition) (out []int32) {
+// state is who leads a partition, and which of its replicas are offline: on nodes that are not there, or here with a log that is offline.
+// Such a log leads nobody; Kafka's controller hears of it and has it led elsewhere, or by none.
+func (d *describer) state(t *image.Topic, number int32, p *image.Partition) (leader protocol.NodeID, offline []int32) {
+	leader = p.Leader
 	for _, id := range p.Replicas {
-		if !d.live[id] {
-			out = append(out, int32(id))
+		if d.live[id] && (id != d.server.NodeID || !d.server.broken(t, number)) {
+			continue
+		}
+		offline = append(offline, int32(id))
+		if id == d.server.NodeID && leader == id {
+			leader = protocol.NoNode
 		}
 	}
-	return out
+	return leader, offline
+}
+
+// broken reports that the log of a partition here is offline.
+func (s *Server) broken(t *image.Topic, number int32) bool {
+	h := s.Table.Get(protocol.TopicPartition{Topic: t.ID, Partition: number})
+	return h != nil && h.View().Err == protocol.KafkaStorageError
 }
 
 // numbers is ids as kmsg wants them, without copying; shared and not to be changed.

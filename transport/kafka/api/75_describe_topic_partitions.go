@@ -34,7 +34,7 @@ func handleDescribeTopicPartitions(c *Call) {
 		return
 	}
 	img := c.Conn.Images.Load()
-	d := describer{live: map[protocol.NodeID]bool{}}
+	d := describer{server: c.Conn.Server, live: map[protocol.NodeID]bool{}}
 	for _, n := range img.LiveNodes() {
 		d.live[n.ID] = true
 	}
@@ -112,11 +112,12 @@ func (c *Call) describeNames(out *kmsg.DescribeTopicPartitionsResponse, img *ima
 func (d *describer) described(t *image.Topic, number int32) kmsg.DescribeTopicPartitionsResponseTopicPartition {
 	p, _ := t.Partition(number)
 	row := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
-	row.Partition, row.LeaderID, row.LeaderEpoch = number, int32(p.Leader), int32(p.LeaderEpoch)
-	row.Replicas, row.ISR, row.OfflineReplicas = numbers(p.Replicas), numbers(p.ISR), d.offline(p)
+	leader, offline := d.state(t, number, p)
+	row.Partition, row.LeaderID, row.LeaderEpoch = number, int32(leader), int32(p.LeaderEpoch)
+	row.Replicas, row.ISR, row.OfflineReplicas = numbers(p.Replicas), numbers(p.ISR), offline
 	// Nullable in the schema, but Kafka always sends lists and its own AdminClient fails on null.
 	row.EligibleLeaderReplicas, row.LastKnownELR = append([]int32{}, numbers(p.ELR())...), append([]int32{}, numbers(p.LastKnownELR())...)
-	if p.Leader == protocol.NoNode {
+	if leader == protocol.NoNode {
 		row.ErrorCode = int16(leaderNotAvailable)
 	}
 	return row
