@@ -181,13 +181,13 @@ func (t *Transaction) describe(c *protocol.DescribeTransaction) any {
 	}
 	return &protocol.TransactionDescribed{
 		Answer: protocol.Answer{ID: c.ID}, TransactionalID: t.id, State: h.status.String(), ProducerID: h.producer, ProducerEpoch: h.epoch,
-		Timeout: time.Duration(h.timeout) * time.Millisecond, Start: h.open(), Partitions: h.partitions,
+		Timeout: time.Duration(h.timeout) * time.Millisecond, Start: h.began(), Partitions: h.partitions,
 	}
 }
 
-// open is when the open transaction began, in milliseconds; noTime if there is none.
-func (h *hard) open() int64 {
-	if !h.known || h.idle() {
+// began is when the transaction began, or the last one that has ended, in milliseconds; noTime if there was none since the producer began.
+func (h *hard) began() int64 {
+	if !h.known || h.status == Empty {
 		return noTime
 	}
 	return h.start
