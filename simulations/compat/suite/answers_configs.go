@@ -145,6 +145,7 @@ func incrementalQuestions() (out []question) {
 		situation{"twice", altering(false, []resource{{ofTopic, "t"}, {ofTopic, "t"}}, set("retention.ms", "1"))},
 		situation{"topic-and-unknown", altering(false, []resource{{ofTopic, "t"}, {ofTopic, "nowhere"}}, set("retention.ms", "1"))})
 	out = append(out, brokerChangeQuestions()...)
+	out = append(out, shownQuestions()...)
 	return append(out, question{name: "IncrementalAlterConfigs/shown-after", key: 44, ask: func(a *asker) {
 		a.ask(altering(false, topic, set("retention.ms", "7000"), change{"cleanup.policy", 2, text("delete")}, change{"segment.ms", 1, nil})(a))
 		a.settle()
@@ -153,6 +154,34 @@ func incrementalQuestions() (out []question) {
 		describe.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: ofTopic, ResourceName: a.named("t")}}
 		a.ask(describe)
 	}})
+}
+
+// shownQuestions are about what was set, elsewhere than on a topic.
+func shownQuestions() (out []question) {
+	for _, w := range []struct {
+		name  string
+		of    resource
+		key   string
+		value string
+	}{
+		{"group", resource{ofGroup, "g"}, "consumer.session.timeout.ms", "46000"}, {"broker", resource{ofBroker, "1"}, "log.retention.ms", "700000000"},
+		{"default-broker", resource{ofBroker, ""}, "log.segment.bytes", "20000000"},
+	} {
+		out = append(out, question{name: "IncrementalAlterConfigs/shown-of-" + w.name, key: 44, ask: func(a *asker) {
+			describe := kmsg.NewPtrDescribeConfigsRequest()
+			describe.IncludeSynonyms = true
+			describe.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: w.of.kind, ResourceName: w.of.named(a), ConfigNames: []string{w.key}}}
+			list := kmsg.NewPtrListConfigResourcesRequest()
+			list.ResourceTypes = []int8{int8(ofGroup)}
+			for _, c := range []change{set(w.key, w.value), {w.key, 1, nil}} {
+				a.ask(altering(false, []resource{w.of}, c)(a))
+				a.settle()
+				a.ask(describe)
+				a.ask(list)
+			}
+		}})
+	}
+	return out
 }
 
 // brokerChangeQuestions are about settings of brokers, groups and loggers.

@@ -227,7 +227,12 @@ func joinQuestions() (out []question) {
 		situation{"static-empty-name", join(func(r *request) { r.InstanceID = kmsg.StringPtr("") })},
 		situation{"static-long-name", join(func(r *request) { r.InstanceID = kmsg.StringPtr(tooLong(250)) })},
 		situation{"static-illegal-name", join(func(r *request) { r.InstanceID = kmsg.StringPtr("a b") })}))...)
-	return append(out,
+	return append(out, lives()...)
+}
+
+// lives are several requests of members after one another.
+func lives() []question {
+	return []question{
 		question{name: "JoinGroup/life", key: 11, ask: func(a *asker) {
 			j := a.ask(a.joining("")).(*kmsg.JoinGroupResponse)
 			if j.ErrorCode != 0 {
@@ -238,6 +243,27 @@ func joinQuestions() (out []question) {
 		}},
 		question{name: "JoinGroup/two-members", key: 11, from: 4, ask: twoMembers},
 		question{name: "SyncGroup/two-members", key: 14, ask: twoMembers},
+		question{name: "LeaveGroup/static", key: 13, from: 3, ask: func(a *asker) {
+			join := a.joining("")
+			join.InstanceID = kmsg.StringPtr("i")
+			j := a.do(join).(*kmsg.JoinGroupResponse)
+			s := a.syncing(j.MemberID, j.Generation)
+			s.InstanceID = join.InstanceID
+			a.do(s)
+			beat := a.heartbeatOf(j.MemberID, j.Generation)
+			beat.InstanceID = join.InstanceID
+			a.ask(beat)
+			beat.MemberID = "another"
+			a.ask(beat)
+			for _, m := range []kmsg.LeaveGroupRequestMember{{MemberID: "another", InstanceID: join.InstanceID}, {InstanceID: join.InstanceID}, {InstanceID: join.InstanceID}} {
+				l := kmsg.NewPtrLeaveGroupRequest()
+				l.Group, l.Members = a.named("g"), []kmsg.LeaveGroupRequestMember{m}
+				a.ask(l)
+			}
+			described := kmsg.NewPtrDescribeGroupsRequest()
+			described.Groups = []string{a.named("g")}
+			a.ask(described)
+		}},
 		question{name: "JoinGroup/static-again", key: 11, from: 5, ask: func(a *asker) {
 			r := a.joining("")
 			r.InstanceID = kmsg.StringPtr("i")
@@ -251,7 +277,8 @@ func joinQuestions() (out []question) {
 			a.ask(s)
 			r.MemberID = j.MemberID
 			a.ask(r)
-		}})
+		}},
+	}
 }
 
 // heartbeatOf is that of a member of the question's group.

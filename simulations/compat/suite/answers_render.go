@@ -37,6 +37,9 @@ func (n *names) know(id [16]byte, name string) { n.ids[id] = "<id of " + name + 
 // uuidText is an id that somebody made up, in one of the ways to write it; the second stands alone.
 var uuidText = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|^[A-Za-z0-9_-]{22}$`)
 
+// timeText is a time in milliseconds within a text.
+var timeText = regexp.MustCompile(`-?\b\d{13,19}\b`)
+
 // text is a string of an answer, made alike.
 func (n *names) text(s string) string {
 	host, port, _ := strings.Cut(n.side.target.addr, ":")
@@ -48,6 +51,7 @@ func (n *names) text(s string) string {
 	for id, name := range n.ids {
 		s = strings.ReplaceAll(s, base64.RawURLEncoding.EncodeToString(id[:]), name)
 	}
+	s = timeText.ReplaceAllString(s, "<time>")
 	return uuidText.ReplaceAllStringFunc(s, func(u string) string {
 		if strings.Count(u, "-") != 4 && !mixed(u) {
 			return u

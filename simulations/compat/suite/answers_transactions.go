@@ -12,6 +12,7 @@ func transactionQuestions() (out []question) {
 	out = append(out, addQuestions()...)
 	out = append(out, endQuestions()...)
 	out = append(out, txnCommitQuestions()...)
+	out = append(out, laterQuestions()...)
 	return append(out, txnListQuestions()...)
 }
 
@@ -259,6 +260,76 @@ func committedFetch(topic string, id [16]byte) *kmsg.FetchRequest {
 	p.PartitionMaxBytes, p.CurrentLeaderEpoch, p.LastFetchedEpoch, p.LogStartOffset = 1<<20, -1, -1, -1
 	r.Topics = []kmsg.FetchRequestTopic{{Topic: topic, TopicID: id, Partitions: []kmsg.FetchRequestTopicPartition{p}}}
 	return r
+}
+
+// laterQuestions are about transactions whose partitions their leaders add (KIP-890), and what these ask the coordinator.
+func laterQuestions() (out []question) {
+	batched := func(change func(*kmsg.AddPartitionsToTxnRequest, *asker)) func(*asker) kmsg.Request {
+		return func(a *asker) kmsg.Request {
+			a.topic(a.named("t"), 2)
+			r := a.open(a.named("t")).adding(a.named("t"), 0, 1)
+			change(r, a)
+			return r
+		}
+	}
+	type request = kmsg.AddPartitionsToTxnRequest
+	verify := func(r *request, _ *asker) { r.Transactions[0].VerifyOnly = true }
+	out = append(out, since(4, about("AddPartitionsToTxn", 24,
+		situation{"by-broker", batched(func(*request, *asker) {})}, situation{"verified", batched(verify)},
+		situation{"verified-unknown-id", batched(func(r *request, a *asker) {
+			verify(r, a)
+			r.Transactions[0].TransactionalID = "nobody's"
+		})},
+		situation{"verified-old-epoch", batched(func(r *request, a *asker) {
+			verify(r, a)
+			r.Transactions[0].ProducerEpoch--
+		})},
+		situation{"by-broker-unknown-topic", batched(func(r *request, _ *asker) { r.Transactions[0].Topics[0].Topic = "nowhere" })},
+		situation{"by-broker-several", batched(func(r *request, a *asker) {
+			other := r.Transactions[0]
+			other.TransactionalID = "nobody's"
+			r.Transactions = append(r.Transactions, other)
+		})},
+		situation{"by-broker-nothing", func(*asker) kmsg.Request { return kmsg.NewPtrAddPartitionsToTxnRequest() }}))...)
+	return append(out, question{name: "EndTxn/unannounced", key: 26, from: 5, ask: func(a *asker) {
+		id := a.topic(a.named("t"), 2)
+		p := a.producer()
+		for _, commit := range []bool{true, false} {
+			produce := produceTo(a.named("t"), id, 0, -1, p.transactional(0, "one"))
+			produce.TransactionID = &p.name
+			a.ask(produce)
+			r := kmsg.NewPtrTxnOffsetCommitRequest()
+			r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Group, r.Generation = p.name, p.id, p.epoch, a.named("g"), -1
+			r.Topics = []kmsg.TxnOffsetCommitRequestTopic{{Topic: a.named("t"), Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Offset: 5, LeaderEpoch: -1}}}}
+			a.ask(r)
+			described := kmsg.NewPtrDescribeTransactionsRequest()
+			described.TransactionalIDs = []string{p.name}
+			a.ask(described)
+			ended := a.ask(p.ending(commit)).(*kmsg.EndTxnResponse)
+			a.completed(p.name)
+			a.ask(p.ending(commit)) // its answer got lost
+			a.ask(described)
+			a.ask(produce)
+			p.id, p.epoch = ended.ProducerID, ended.ProducerEpoch
+			a.ask(a.offsetsOf(a.named("g"), a.named("t"), id, 0))
+		}
+		a.ask(committedFetch(a.named("t"), id))
+	}}, question{name: "TxnOffsetCommit/consumer-group", key: 28, from: 3, ask: func(a *asker) {
+		_, epoch := a.joinedConsumer()
+		p := a.producer()
+		add := kmsg.NewPtrAddOffsetsToTxnRequest()
+		add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = p.name, p.id, p.epoch, a.named("g")
+		a.do(add)
+		for _, as := range []struct {
+			member string
+			epoch  int32
+		}{{"first", epoch}, {"first", 0}, {"first", 9}, {"stranger", epoch}, {"", -1}} {
+			r := kmsg.NewPtrTxnOffsetCommitRequest()
+			r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Group, r.MemberID, r.Generation = p.name, p.id, p.epoch, a.named("g"), as.member, as.epoch
+			r.Topics = []kmsg.TxnOffsetCommitRequestTopic{{Topic: a.named("t"), Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Offset: 5, LeaderEpoch: -1}}}}
+			a.ask(r)
+		}
+	}})
 }
 
 func txnCommitQuestions() (out []question) {
