@@ -9,7 +9,7 @@ import (
 // DeleteTopics: v1-6.
 //
 // Behaviour:
-//   - By name, from v6 also by id; both or neither is INVALID_REQUEST, as is a topic that is named twice.
+//   - By name, from v6 also by id; both or neither is INVALID_REQUEST, as is a topic that is named twice, be it by name and by id.
 //   - The answer comes when Metadata no longer shows the topic.
 //
 // Version history:

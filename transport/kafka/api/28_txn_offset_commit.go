@@ -11,7 +11,8 @@ import (
 //
 // Behaviour:
 //   - Offsets of partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION, the others are committed.
-//   - A row for each partition; what is wrong with the group or the producer is said on every row.
+//   - A row for each partition; what is wrong with the group or the producer is said on every row. The empty group is INVALID_GROUP_ID, though
+//     OffsetCommit takes it; a producer that is fenced is INVALID_PRODUCER_EPOCH, as in Produce.
 //
 // Version history:
 //   - v2: leader epochs; older clients take COORDINATOR_LOAD_IN_PROGRESS for fatal and get COORDINATOR_NOT_AVAILABLE

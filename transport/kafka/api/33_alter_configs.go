@@ -17,6 +17,7 @@ import (
 // Version history:
 //   - v2: flexible
 //
+//   - Another broker's id is INVALID_REQUEST: a broker changes its own settings, and those of all under the empty name.
 //   - Broker loggers are INVALID_REQUEST, as in Kafka: only IncrementalAlterConfigs takes them.
 //
 // Skipped: client metrics, which are INVALID_REQUEST.
