@@ -30,3 +30,6 @@ func Worst(limit int, records ...int64) (kept []int64, leftOut int) {
 	}
 	return kept, w.leftOut
 }
+
+// TimeIn is the time of the first record of a batch, or of the beginning of one, from offset on.
+var TimeIn = timeIn

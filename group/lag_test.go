@@ -69,3 +69,36 @@ func TestLagsAreThoseFurthestBehind(t *testing.T) {
 		t.Errorf("%d and %d more", got, leftOut)
 	}
 }
+
+// What compaction left of a batch has a horizon where the time of its first record was, and may begin later than before.
+func TestTheTimeOfTheNextRecordInACompactedBatch(t *testing.T) {
+	for _, codec := range []record.Codec{record.None, record.Zstd} {
+		b := record.NewBuilder(record.Options{Codec: codec})
+		for i := range 4 {
+			b.Append(1000+100*int64(i), []byte{byte(i)}, nil, nil)
+		}
+		whole, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d record.Decoder
+		kept, err := whole.Filter(&d, func(offset int64, _ []byte, _ bool) bool { return offset > 0 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, horizon := range []int64{record.NoTimestamp, 77_000} {
+			left, err := whole.Rebuild(&d, kept, horizon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for offset, want := range map[int64]int64{0: 1100, 1: 1100, 2: 1200, 3: 1300} {
+				if ts, ok := group.TimeIn(left, offset); !ok || ts != want {
+					t.Errorf("%s, horizon %d, from %d: %d %v, want %d", codec, horizon, offset, ts, ok, want)
+				}
+			}
+			if ts, ok := group.TimeIn(left[:record.HeaderSize+1], 0); !ok || ts == horizon {
+				t.Errorf("%s, horizon %d: of the beginning of a batch %d %v", codec, horizon, ts, ok)
+			}
+		}
+	}
+}

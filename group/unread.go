@@ -20,7 +20,6 @@ const (
 type unread struct {
 	last, now map[position]int64
 	buf       []byte
-	decoder   record.Decoder
 	reads     int // batches, ever
 }
 
@@ -67,7 +66,7 @@ func (u *unread) read(v *partition.View, offset int64) int64 {
 		}
 		b := record.Batch(u.buf[:n])
 		if !b.IsControl() {
-			if ts, ok := u.timeIn(b, offset); ok {
+			if ts, ok := timeIn(b, offset); ok {
 				return ts
 			}
 		}
@@ -78,20 +77,25 @@ func (u *unread) read(v *partition.View, offset int64) int64 {
 
 var errFound = errors.New("found")
 
-// timeIn is the time of the first record of a batch from offset on.
-func (u *unread) timeIn(b record.Batch, offset int64) (ts int64, ok bool) {
-	switch {
-	case b.IsLogAppendTime():
+// timeIn is the time of the first record of a batch from offset on, of which b may be the beginning.
+func timeIn(b record.Batch, offset int64) (ts int64, ok bool) {
+	if b.IsLogAppendTime() {
 		return b.MaxTimestamp(), true
-	case b.BaseOffset() >= offset || len(b) < b.Length():
-		return b.BaseTimestamp(), true
 	}
-	err := b.Each(&u.decoder, func(r record.Record) error {
-		if r.Offset < offset {
+	err := b.EachTime(record.Unpacking{}, func(at, of int64) error {
+		if at < offset {
 			return nil
 		}
-		ts = r.Timestamp
+		ts = of
 		return errFound
 	})
-	return ts, errors.Is(err, errFound)
+	switch {
+	case errors.Is(err, errFound):
+		return ts, true
+	case len(b) >= b.Length():
+		return 0, false
+	case b.HasDeleteHorizon(): // which stands where the time of the first record does
+		return b.MaxTimestamp(), true
+	}
+	return b.BaseTimestamp(), true
 }

@@ -3,15 +3,37 @@ package main
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// Stamped by the Makefile with -ldflags -X.
+// Stamped by the Makefile with -ldflags -X. Other builds know what Go writes into them: go install of a version that, go build in a
+// repository its revision.
 var (
 	version = "0.0.0-dev"
 	commit  = "unknown"
 )
+
+func init() {
+	if info, ok := debug.ReadBuildInfo(); ok && commit == "unknown" {
+		version, commit = built(info, version, commit)
+	}
+}
+
+// built is the version and the revision that Go knows of a build, or the ones given.
+func built(info *debug.BuildInfo, version, commit string) (string, string) {
+	if v, ok := strings.CutPrefix(info.Main.Version, "v"); ok {
+		version = v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			commit = s.Value[:min(len(s.Value), 12)]
+		}
+	}
+	return version, commit
+}
 
 type versionInfo struct {
 	Version string `json:"version" doc:"of troupe"`
