@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
@@ -180,6 +181,9 @@ func settings(flags []string) (map[string]*string, error) {
 		if !found || key == "" {
 			return nil, usage("--set KEY=VALUE", "%q is not KEY=VALUE", f)
 		}
+		if err := oneSetting(key, value); err != nil {
+			return nil, err
+		}
 		out[key] = &value
 	}
 	return out, nil
@@ -208,8 +212,8 @@ const dryAlterHelp = "let the broker check everything and change nothing"
 func alterFlags(cmd *cobra.Command, keys keysFor) (set, unset *[]string) {
 	set = cmd.Flags().StringArrayP("set", "c", nil, "set `KEY=VALUE`; may be repeated")
 	unset = cmd.Flags().StringArray("unset", nil, "go back to the default of `KEY`; may be repeated")
-	cmd.Flags().Var(cmd.Flags().Lookup("set").Value, "add-config", "--set, as kafka-configs calls it")
-	cmd.Flags().Var(cmd.Flags().Lookup("unset").Value, "delete-config", "--unset, as kafka-configs calls it")
+	cmd.Flags().Var(kafkaList{cmd.Flags().Lookup("set").Value.(pflag.SliceValue)}, "add-config", "several of --set, as kafka-configs takes them: `K=V,K=[V,V]`")
+	cmd.Flags().Var(kafkaList{cmd.Flags().Lookup("unset").Value.(pflag.SliceValue)}, "delete-config", "several of --unset, as kafka-configs takes them: `K,K`")
 	completeKeys(cmd, "set", "=", keys)
 	completeKeys(cmd, "unset", "", keys)
 	return set, unset
