@@ -24,6 +24,8 @@ var (
 	ErrForeign = errors.New("the directory belongs to another node")
 	// ErrMissing is in the error of directories one of which is not there. Without it its partitions would begin anew, empty.
 	ErrMissing = errors.New("which is missing")
+	// ErrTwice is in the error of directories that both hold a partition: somebody copied it, and nobody knows which one is right.
+	ErrTwice = errors.New("is in two log directories")
 	// ErrNotOurs is in the error of a directory that holds what troupe did not write.
 	ErrNotOurs = storage.ErrNotOurs
 )
@@ -67,7 +69,10 @@ func openDirectories(e env.Env, paths []string, node protocol.NodeID) (dirs []*d
 			return dirs, id, fmt.Errorf("directory %q: %w", d.path, err)
 		}
 	}
-	if _, err = identify(dirs, node); err != nil {
+	if _, err = identify(dirs, node); err == nil {
+		err = twice(dirs)
+	}
+	if err != nil {
 		return dirs, id, err
 	}
 	for _, d := range dirs {
@@ -166,6 +171,33 @@ func missing(dirs []*directory, here map[string]string) error {
 			if _, ok := here[s.ID]; !ok {
 				return fmt.Errorf("directory %q was used together with %q (directory.id=%s), %w%s", d.path, s.Path, s.ID, ErrMissing, empty)
 			}
+		}
+	}
+	return nil
+}
+
+// twice is the error if a partition is in more than one of the directories. Source: LogManager.loadLog.
+func twice(dirs []*directory) error {
+	if len(dirs) < 2 {
+		return nil
+	}
+	in := map[string]string{}
+	for _, d := range dirs {
+		if d.fs == nil {
+			continue
+		}
+		entries, err := d.fs.ReadDir(".")
+		if err != nil {
+			return fmt.Errorf("directory %q: %w", d.path, err)
+		}
+		for _, e := range entries {
+			if _, ok := storage.ParseDirName(e.Name); !ok || !e.IsDir {
+				continue
+			}
+			if other, ok := in[e.Name]; ok {
+				return fmt.Errorf("partition %s %w, %q and %q", e.Name, ErrTwice, other, d.path)
+			}
+			in[e.Name] = d.path
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -206,6 +207,13 @@ func otherNodesData(t *testing.T) []refusedStart {
 	edit(t, filepath.Join(later, "meta.properties"), func(text string) string { return strings.Replace(text, "troupe.format=1", "troupe.format=2", 1) })
 	remove(t, filepath.Join(bare, "meta.properties"))
 	pair := used(t, filepath.Join(t.TempDir(), "second"))
+	copied := filepath.Join(t.TempDir(), "second")
+	copies := used(t, copied)
+	for _, dir := range []string{copies, copied} {
+		for n := range 2 {
+			files(t, filepath.Join(dir, "AAAAAAAAAAAAAAAAAAAAAw-"+strconv.Itoa(n)), map[string]string{"00000000000000000000.log": ""})
+		}
+	}
 	empty := t.TempDir()
 	files(t, empty, map[string]string{"lost+found/.keep": ""})
 	return []refusedStart{
@@ -217,6 +225,7 @@ func otherNodesData(t *testing.T) []refusedStart {
 		{what: "in use", dirs: []string{taken}, is: ErrLocked, says: taken},
 		{what: "a disk that is not mounted", dirs: []string{pair, empty}, is: ErrMissing, says: "second"},
 		{what: "a disk that is not there", dirs: []string{pair, filepath.Join(empty, "none")}, is: ErrMissing, says: "is empty"},
+		{what: "a partition twice", dirs: []string{copies, copied}, is: ErrTwice, says: "AAAAAAAAAAAAAAAAAAAAAw-0 is in two log directories"},
 		{what: "a directory left out", dirs: []string{pair}, is: ErrMissing, says: "second"},
 	}
 }

@@ -143,6 +143,9 @@ func startFailure(err error, settings *config.Broker) error {
 			what: "a data directory is missing", why: err.Error(), cause: err,
 			next: "mount it, or put it back into log.dirs; to give up the partitions in it, take its line out of " + storage.SiblingsName + " in the other directories",
 		}
+	case errors.Is(err, node.ErrTwice):
+		return &problem{what: "a partition is there twice", why: err.Error(), cause: err,
+			next: "look at both with troupe debug log dump --brief DIR, and move the one that is older out of its log directory; nothing was changed"}
 	case errors.Is(err, node.ErrNotOurs):
 		return &problem{what: "this data is not troupe's", why: err.Error(), next: "an empty directory: --set log.dirs=DIR; nothing was changed", cause: err}
 	case errors.Is(err, syscall.ENOTDIR):
