@@ -190,6 +190,8 @@ func (h *Host) Receive(ctx *actors.Context, msg any) {
 		h.checkpointed(ctx, m)
 	case *logClosed:
 		h.logClosed(ctx, m)
+	case *condemnedLogs:
+		h.condemned(m)
 	case *deletedLogs:
 		h.deleted(ctx, m)
 	case *reopen:

@@ -3,7 +3,6 @@ package partition
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
@@ -43,8 +42,10 @@ type logDir struct {
 
 	queue     []*hosted // to be opened
 	opening   int       // jobs running
-	doomed    []*hosted // to be deleted
-	deleting  int       // jobs running
+	doomed    []*hosted // to be condemned
+	condemns  bool      // a job that does so runs
+	condemned []*hosted // to be deleted
+	deleting  int       // jobs that do so running
 	changed   bool      // the checkpoints are out of date
 	due       bool      // and it is time to write them
 	scheduled bool      // a checkpointTick is on its way
@@ -334,17 +335,56 @@ type deletedLogs struct {
 	errs []error
 }
 
-func (h *Host) startDeleting(ctx *actors.Context, d *logDir) {
-	for d.deleting < h.config.RecoveryThreads && len(d.doomed) > 0 {
-		n := min(deleteChunk, len(d.doomed))
-		out := &deletedLogs{dir: d, logs: d.doomed[:n:n], errs: make([]error, n)}
-		if d.doomed = d.doomed[n:]; len(d.doomed) == 0 {
-			d.doomed = nil
-		}
-		logs := make([]*storage.Log, n)
+// condemnedLogs is the result of one job of condemning.
+type condemnedLogs struct {
+	dir  *logDir
+	logs []*hosted
+}
+
+// startCondemning marks all logs that are to be deleted before any of them is, as that takes long: a crash in between leaves nothing behind.
+// What fails is tried again when it is deleted.
+func (h *Host) startCondemning(ctx *actors.Context, d *logDir) {
+	if d.condemns || len(d.doomed) == 0 {
+		return
+	}
+	out := &condemnedLogs{dir: d, logs: d.doomed}
+	d.doomed, d.condemns = nil, true
+	logs := logsOf(out.logs)
+	ctx.Offload(func() any {
 		for i, p := range out.logs {
-			logs[i] = p.log
+			if logs[i] != nil {
+				_ = logs[i].Condemn()
+			} else {
+				_ = storage.CondemnDir(d.fs, storage.DirName(p.tp))
+			}
 		}
+		_ = d.fs.SyncDir(".")
+		return out
+	})
+}
+
+func logsOf(hosts []*hosted) []*storage.Log {
+	logs := make([]*storage.Log, len(hosts))
+	for i, p := range hosts {
+		logs[i] = p.log
+	}
+	return logs
+}
+
+func (h *Host) condemned(m *condemnedLogs) {
+	m.dir.condemns = false
+	m.dir.condemned = append(m.dir.condemned, m.logs...)
+}
+
+func (h *Host) startDeleting(ctx *actors.Context, d *logDir) {
+	h.startCondemning(ctx, d)
+	for d.deleting < h.config.RecoveryThreads && len(d.condemned) > 0 {
+		n := min(deleteChunk, len(d.condemned))
+		out := &deletedLogs{dir: d, logs: d.condemned[:n:n], errs: make([]error, n)}
+		if d.condemned = d.condemned[n:]; len(d.condemned) == 0 {
+			d.condemned = nil
+		}
+		logs := logsOf(out.logs)
 		d.deleting++
 		ctx.Offload(func() any {
 			for i, p := range out.logs {
@@ -360,16 +400,13 @@ func deleteLog(fsys env.FS, log *storage.Log, name string) error {
 	if log != nil {
 		return log.Delete()
 	}
-	doomed := name + "-delete" // see storage.IsDeletedDir
-	if err := fsys.Rename(name, doomed); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+	if err := storage.CondemnDir(fsys, name); err != nil {
 		return err
 	}
 	if err := fsys.SyncDir("."); err != nil {
 		return err
 	}
-	return fsys.RemoveAll(doomed)
+	return fsys.RemoveAll(name + "-delete") // see storage.IsDeletedDir
 }
 
 func (h *Host) deleted(ctx *actors.Context, m *deletedLogs) {

@@ -1,16 +1,19 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/troupe-broker/troupe/actors/protocol"
 	"github.com/troupe-broker/troupe/actors/record"
+	"github.com/troupe-broker/troupe/partition/storage"
 )
 
 var durabilities = map[string]func() protocol.LogConfig{"disk": diskConfig, "os": osConfig}
@@ -331,6 +334,41 @@ func TestDeletedWhileDown(t *testing.T) {
 	w.crash()
 	w.start()
 	ask[*protocol.PartitionsHosted](w, w.host, &protocol.HostPartitions{MetadataOffset: 9, Drop: []protocol.TopicPartition{tp0}})
+	if got := w.names(); len(got) != 0 {
+		t.Errorf("left on the disk: %v", got)
+	}
+}
+
+// A crash in the middle of a deletion that takes long leaves nothing behind.
+func TestCrashWhileManyAreDeleted(t *testing.T) {
+	w := newWorld(t)
+	var leads []protocol.LeadPartition
+	drop := &protocol.HostPartitions{MetadataOffset: 9}
+	for n := range int32(3 * deleteChunk) {
+		tp := protocol.TopicPartition{Topic: tp0.Topic, Partition: n}
+		leads, drop.Drop = append(leads, leadOf(tp, diskConfig())), append(drop.Drop, tp)
+	}
+	if failed := w.hosts(leads...); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	held, gone := make(chan struct{}), errors.New("the process is gone")
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	w.faults.holdRemoval.Store(&held)
+	w.system.Ask(w.host, drop, time.Hour, func(any, error) {})
+	until(t, "all are on their way out", func() bool {
+		return !slices.ContainsFunc(w.names(), func(name string) bool { return !storage.IsDeletedDir(name) })
+	})
+	w.faults.fail(&w.faults.removeAll, gone)
+	release()
+	w.crash()
+	w.faults.holdRemoval.Store(nil)
+	w.faults.fail(&w.faults.removeAll, nil)
+	if len(w.names()) != len(leads) {
+		t.Fatalf("%d are left before the start", len(w.names()))
+	}
+	w.start()
+	w.hosts()
 	if got := w.names(); len(got) != 0 {
 		t.Errorf("left on the disk: %v", got)
 	}

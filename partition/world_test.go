@@ -24,10 +24,11 @@ const patience = time.Minute
 // faults is what a test does to a disk. The zero value lets everything pass.
 type faults struct {
 	write, sync, syncAll atomic.Pointer[error] // returned by the calls, if set
-	mkdir                atomic.Pointer[error]
+	mkdir, removeAll     atomic.Pointer[error]
 	syncAlls, syncs      atomic.Int64
 	writes               atomic.Int64                  // appends
 	hold                 atomic.Pointer[chan struct{}] // Sync waits for it to be closed
+	holdRemoval          atomic.Pointer[chan struct{}] // and RemoveAll for this
 }
 
 func (f *faults) fail(at *atomic.Pointer[error], err error) {
@@ -80,6 +81,16 @@ func (f faultFS) Mkdir(name string) error {
 		return err
 	}
 	return f.FS.Mkdir(name)
+}
+
+func (f faultFS) RemoveAll(name string) error {
+	if held := f.holdRemoval.Load(); held != nil {
+		<-*held
+	}
+	if err := failure(&f.removeAll); err != nil {
+		return err
+	}
+	return f.FS.RemoveAll(name)
 }
 
 func (f faultFS) SyncAll() error {

@@ -324,9 +324,9 @@ func (l *Log) settle() error {
 	return nil
 }
 
-// Delete removes the log from the disk for good: the directory is renamed, so that it is gone at once, and then removed. Whatever
-// still holds a Span keeps reading it. Blocks.
-func (l *Log) Delete() error {
+// Condemn gives the directory of a log that is to be deleted the name from which a start knows that, in case that Delete does not come to it:
+// a crash leaves no log behind that nobody wants. Durable with the next sync of the log directory. Nothing uses the log any more. Blocks.
+func (l *Log) Condemn() error {
 	if l.failure == nil {
 		l.failure = fmt.Errorf("%w: deleted", ErrOffline)
 	}
@@ -341,13 +341,32 @@ func (l *Log) Delete() error {
 	for _, s := range l.all() {
 		s.file.remove()
 	}
-	fsys, doomed := l.files.fs, l.dir+deletedDirSuffix
-	if err := fsys.RemoveAll(doomed); err != nil {
+	return CondemnDir(l.files.fs, l.dir)
+}
+
+// CondemnDir is Condemn for a log that was never opened.
+func CondemnDir(fsys env.FS, dir string) error {
+	doomed := dir + deletedDirSuffix
+	err := fsys.Rename(dir, doomed)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := fsys.RemoveAll(doomed); err != nil { // left over from a partition of the same name
 		return fmt.Errorf("removing %q: %w", doomed, err)
 	}
-	if err := fsys.Rename(l.dir, doomed); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("renaming %q: %w", l.dir, err)
+	if err := fsys.Rename(dir, doomed); err != nil {
+		return fmt.Errorf("renaming %q: %w", dir, err)
 	}
+	return nil
+}
+
+// Delete removes the log from the disk for good: the directory is renamed, so that it is gone at once, and then removed. Whatever
+// still holds a Span keeps reading it. Blocks.
+func (l *Log) Delete() error {
+	if err := l.Condemn(); err != nil {
+		return err
+	}
+	fsys, doomed := l.files.fs, l.dir+deletedDirSuffix
 	if err := fsys.SyncDir(path.Dir(l.dir)); err != nil {
 		return fmt.Errorf("syncing %q: %w", path.Dir(l.dir), err)
 	}
