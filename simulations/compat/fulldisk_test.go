@@ -231,7 +231,7 @@ func TestRetentionFreesAFullDisk(t *testing.T) {
 	if _, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.bytes", Value: &retention}}, "full"); err != nil {
 		t.Fatal(err)
 	}
-	v.fill(t, "crumbs", fullSize) // again there is no byte left
+	v.fill(t, "crumbs", 64<<10) // again there is no byte left, unless retention was faster
 	for began := time.Now(); v.free(t) < fullSize/2; time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > 30*time.Second {
 			t.Fatalf("%d bytes are free", v.free(t))
