@@ -11,8 +11,9 @@ import (
 	"github.com/troupe-broker/troupe/group/step"
 )
 
-// heldMax bounds the commands that a child holds back while records of its machine are under way.
-const heldMax = 1000
+// heldMax bounds the commands that a child holds back while records of its machine are under way: as many as leaders of partitions may ask
+// at the same time to be added to one transaction.
+const heldMax = 10_000
 
 // core is what the actors of a group and of a transactional id have in common: it steps machines, has their records appended, and lets
 // answers go when these are committed.
@@ -85,6 +86,7 @@ func (c *core) busy() bool { return c.blocks > 0 }
 // hold keeps a command for later.
 func (c *core) hold(ctx *actors.Context, m step.Command) {
 	if len(c.held) >= heldMax {
+		c.place.Metrics.busy()
 		fail(ctx, m, protocol.CoordinatorLoadInProgress)
 		return
 	}

@@ -12,6 +12,8 @@ type Metrics struct {
 	Reloads atomic.Int64
 	// Refused counts those that were not let in because of a limit of the node.
 	Refused atomic.Int64
+	// Busy counts commands refused because very many wait already; clients send them again.
+	Busy atomic.Int64
 	// Loaded counts records read at loading; Unknown those of kinds that are passed over, Damaged those that cannot be understood.
 	Loaded, Unknown, Damaged [kinds]atomic.Int64
 }
@@ -61,6 +63,12 @@ func (m *Metrics) appended(k kind, records int) {
 func (m *Metrics) reloaded() {
 	if m != nil {
 		m.Reloads.Add(1)
+	}
+}
+
+func (m *Metrics) busy() {
+	if m != nil {
+		m.Busy.Add(1)
 	}
 }
 

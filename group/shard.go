@@ -218,6 +218,7 @@ func (s *shard) retryLater(ctx *actors.Context) {
 func (s *shard) command(ctx *actors.Context, m step.Command) {
 	if s.phase != active {
 		if len(s.waiting) >= waitingMax {
+			s.place.Metrics.busy()
 			fail(ctx, m, protocol.CoordinatorLoadInProgress)
 			return
 		}
@@ -262,6 +263,7 @@ func (s *shard) pass(ctx *actors.Context, m step.Command) {
 	}
 	if c.away != nil {
 		if len(c.away.waiting) >= waitingMax {
+			s.place.Metrics.busy()
 			fail(ctx, m, protocol.CoordinatorLoadInProgress)
 			return
 		}

@@ -285,3 +285,23 @@ func TestTransactionsAreListed(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// The leaders of all partitions of a large request ask at once to be added to its transaction, and none is sent away.
+func TestManyLeadersAddToOneTransaction(t *testing.T) {
+	w := newWorld(t)
+	p := w.producer("id")
+	const leaders = 5000
+	to := w.transactions("id")
+	var answers []**protocol.PartitionsAdded
+	for n := range int32(leaders) {
+		answers = append(answers, send[*protocol.PartitionsAdded](w, to, &protocol.AddPartitions{
+			TransactionalID: "id", ProducerID: p.pid, ProducerEpoch: p.epoch, ByLeader: true, Partitions: []protocol.NamedPartition{{Topic: "t", Partition: n}},
+		}))
+	}
+	for n, a := range answers {
+		w.until("a leader's answer", func() bool { return *a != nil })
+		if code := (*a).Code; code != protocol.None || len((*a).Codes) > 0 {
+			t.Fatalf("leader %d: %s %v", n, code.Name(), (*a).Codes)
+		}
+	}
+}

@@ -34,6 +34,7 @@ func (c collector) groups(out chan<- prometheus.Metric) {
 	}
 	row{name: "troupe_coordinator_reloads_total", help: "Coordinators, and shards of them, that were read anew from the log after a failure."}.counter(out, float64(m.Reloads.Load()))
 	row{name: "troupe_coordinator_refusals_total", help: "Groups, transactional ids and members refused because of a limit of the broker."}.counter(out, float64(m.Refused.Load()))
+	row{name: "troupe_coordinator_busy_total", help: "Commands refused because very many waited for the same coordinator; clients send them again."}.counter(out, float64(m.Busy.Load()))
 	of := func(name, help string) row { return row{name, help, []string{"topic"}} }
 	for i, topic := range []string{group.OffsetsTopic, group.TransactionsTopic} {
 		of("troupe_coordinator_batches_total", "Batches that coordinators appended to their logs.").counter(out, float64(m.Batches[i].Load()), topic)
