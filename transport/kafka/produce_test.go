@@ -288,7 +288,7 @@ func TestOverloadedPartitionAnswersWhatClientsRetry(t *testing.T) {
 	parts := w.topic("events", 1)
 	parts[0].fault = protocol.Fault{Code: protocol.ThrottlingQuotaExceeded}
 	resp := ask[*kmsg.ProduceResponse](w.connect(), 9, produceRequest(-1, "events", batch(1)))
-	if p := resp.Topics[0].Partitions[0]; p.ErrorCode != 7 {
+	if p := resp.Topics[0].Partitions[0]; p.ErrorCode != 19 {
 		t.Errorf("%+v", p)
 	}
 }

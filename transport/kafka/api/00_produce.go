@@ -407,8 +407,9 @@ func (p *produce) refused(j int, m *protocol.Produced) {
 	s, part, fault := p.call.Conn.Server, &p.parts[j], unverified(m.Fault, p.version)
 	switch fault.Code {
 	case protocol.ThrottlingQuotaExceeded:
-		// The partition's mailbox is full. Clients do not know that code here; this one all of them retry.
-		fault = protocol.Fault{Code: protocol.RequestTimedOut, Reason: "the partition is overloaded: " + fault.Reason}
+		// The partition's mailbox is full. Clients do not know that code here; this one all of them retry, and it says as well that nothing was
+		// written, which a timeout would leave open.
+		fault = protocol.Fault{Code: protocol.NotEnoughReplicas, Reason: "nothing was written, the partition is overloaded: " + fault.Reason}
 	case protocol.NotLeaderOrFollower:
 		p.hint(part, s, fault.Code, s.hint(p.routes[j].Partition))
 	}
