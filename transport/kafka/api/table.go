@@ -127,9 +127,9 @@ func transactionRows() []Row {
 // toolRows are what tools ask first, mostly about what is not there yet.
 func toolRows() []Row {
 	return []Row{
-		{Key: 43, Name: "ElectLeaders", Min: 0, Max: 2, handle: handleElectLeaders, layout: mustLayout(
+		{Key: 43, Name: "ElectLeaders", Min: 0, Max: 2, Large: true, handle: handleElectLeaders, layout: mustLayout(
 			`type i8 1+; topics []{ name str; partitions []i32 }; timeout i32`)},
-		{Key: 46, Name: "ListPartitionReassignments", Min: 0, Max: 0, handle: handleListPartitionReassignments, layout: mustLayout(
+		{Key: 46, Name: "ListPartitionReassignments", Min: 0, Max: 0, Large: true, handle: handleListPartitionReassignments, layout: mustLayout(
 			`timeout i32; topics []{ name str; partitions []i32 }`)},
 		{Key: 48, Name: "DescribeClientQuotas", Min: 0, Max: 1, handle: handleDescribeClientQuotas, layout: mustLayout(
 			`components []{ type str; kind i8; match str }; strict bool`)},
@@ -137,7 +137,7 @@ func toolRows() []Row {
 			`entries []{ entity []{ type str; name str }; ops []{ key str; value f64; remove bool } }; validate bool`)},
 		{Key: 55, Name: "DescribeQuorum", Min: 0, Max: 2, handle: handleDescribeQuorum, layout: mustLayout(
 			`topics []{ name str; partitions []{ partition i32 } }`)},
-		{Key: 74, Name: "ListConfigResources", Min: 0, Max: 1, handle: handleListConfigResources, layout: mustLayout(
+		{Key: 74, Name: "ListConfigResources", Min: 0, Max: 1, Large: true, handle: handleListConfigResources, layout: mustLayout(
 			`types []i8 1+`)},
 	}
 }
