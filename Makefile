@@ -18,11 +18,14 @@ TESTSEEDS ?= 200
 # what the race detector watches: the packages with goroutines
 RACE      ?= ./actors/... ./partition/... ./cluster/... ./group/... ./transport/... ./cmd/...
 
+# requests of `make hostile`
+HOSTILE   ?= 1000000
+
 # what `make suites` runs, and where it writes score.md and score.json
-SUITES    ?= java,java-apps,franz-go,franz-go-chaos,kcat,librdkafka,librdkafka-idempotent,librdkafka-consumer,librdkafka-noautocreate,librdkafka-sockem
+SUITES    ?= java,java-apps,franz-go,franz-go-chaos,kcat,librdkafka,librdkafka-idempotent,librdkafka-consumer,librdkafka-noautocreate,librdkafka-sockem,readers,answers
 OUT       ?= bin/suites
 
-.PHONY: help dist-one build run test unit race fuzz tidy sim bench suites quick dist clean bin/troupe
+.PHONY: help dist-one build run test unit race fuzz tidy sim bench hostile suites quick dist clean bin/troupe
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +78,9 @@ sim: build  ## SEEDS simulated nodes with power failures, torn writes and I/O er
 
 bench: build  ## the machine's limit, Apache Kafka and troupe side by side
 	$(GO) run ./simulations/bench -troupe bin/troupe
+
+hostile:  ## damaged requests of every kind to both kinds of listeners (HOSTILE=1000000)
+	HOSTILE=$(HOSTILE) $(GO) test -count=1 -timeout 90m -run TestHostilePeers -v ./simulations/compat
 
 suites: build  ## test suites of other projects, compared with the lists of what passes (SUITES=a,b OUT=dir)
 	$(GO) run ./simulations/compat/suite -suite $(SUITES) -out $(OUT) -troupe bin/troupe
